@@ -1,0 +1,91 @@
+"""What the call machine asks its owner to do. Plain values; `ringmesh.client.session` performs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from ringmesh.ice import IceCandidate
+from ringmesh.signals import Signal, UserInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a signal to all devices of a user."""
+
+    user_id: int
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOffer:
+    """Create the peer if there is none, make an offer, then report `offer_made`."""
+
+    user_id: int
+    ice_restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MakeAnswer:
+    """Create the peer if there is none, answer this offer, then report `answer_made`."""
+
+    user_id: int
+    offer: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAnswer:
+    """Apply the remote answer, then report `answer_set`."""
+
+    user_id: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddCandidates:
+    """Add remote candidates to the peer."""
+
+    user_id: int
+    candidates: tuple[IceCandidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePeer:
+    """Close the peer connection to this user, if there is one."""
+
+    user_id: int
+
+
+class CallEvent(StrEnum):
+    """What the application is told. Values are the names of the session's callbacks."""
+
+    USER_NO_ANSWER = "on_user_no_answer"
+    CALL_ACCEPTED_BY_USER = "on_call_accepted_by_user"
+    CALL_REJECTED_BY_USER = "on_call_rejected_by_user"
+    RECEIVE_HUNG_UP_FROM_USER = "on_receive_hung_up_from_user"
+    CONNECTING_TO_USER = "on_connecting_to_user"
+    CONNECTED_TO_USER = "on_connected_to_user"
+    DISCONNECTED_FROM_USER = "on_disconnected_from_user"
+    CONNECTION_FAILED_WITH_USER = "on_connection_failed_with_user"
+    CONNECTION_CLOSED_FOR_USER = "on_connection_closed_for_user"
+    SESSION_CLOSED = "on_session_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the application.
+
+    Attributes:
+        user_id: whom it is about; None for `CallEvent.SESSION_CLOSED`.
+        detail: extra facts, for instance ``{"reason": "answered-elsewhere"}`` on a close.
+    """
+
+    event: CallEvent
+    user_id: int | None = None
+    user_info: UserInfo = field(default_factory=dict)
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+Effect: TypeAlias = Send | MakeOffer | MakeAnswer | SetAnswer | AddCandidates | ClosePeer | Notify
