@@ -1,0 +1,37 @@
+# Two commands matter: `make demo` and `make test`. Both do all set-up themselves.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+.PHONY: help setup setup-test demo check test unit interop bench clean
+
+help:  ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup:  ## Make .venv with the SDK, the server and the tools
+	@scripts/setup.sh python
+
+setup-test:  ## As `setup`, and what the tests need: Chromium and the npm package connectycube
+	@scripts/setup.sh python browser
+
+demo: setup  ## Start a server and an answering bot, call it with a clip, record what came back
+	@$(PY) samples/demo/demo.py
+
+check: setup  ## Lint and type-check
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+test: setup-test check  ## Lint, type-check and run every test, also those in a real browser
+	@$(PY) -m pytest
+
+unit: setup  ## Run the tests that need no browser
+	@$(PY) -m pytest -m "not browser"
+
+interop: setup-test  ## Run the tests against the unmodified browser SDK
+	@$(PY) -m pytest tests/interop
+
+bench: setup-test  ## Run every benchmark and print its table (ejabberd must be installed)
+	@for name in signalling call_setup media_cpu; do $(PY) -m benchmarks.$$name || exit 1; done
+
+clean:  ## Remove everything that set-up and the demo made
+	rm -rf .venv node_modules tests/interop/node_modules demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

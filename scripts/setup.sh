@@ -1,0 +1,67 @@
+#!/bin/sh
+# Installs what the project needs, each part once: `python` makes .venv, `browser` adds Chromium and
+# the npm package that the interoperability tests run. Says what it does; safe to repeat.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo "$@"
+    else fail "need root or sudo for: $*"; fi
+}
+
+apt_install() {
+    command -v apt-get >/dev/null || fail "please install by hand: $*  (only Debian and Ubuntu are automatic)"
+    say "Installing system packages: $*"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+find_python() {
+    for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+        [ -n "$candidate" ] && command -v "$candidate" >/dev/null &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null &&
+            { echo "$candidate"; return; }
+    done
+    return 1
+}
+
+setup_python() {
+    stamp=.venv/.installed
+    wanted=$(cat pyproject.toml constraints.txt | cksum)
+    [ -f $stamp ] && [ "$(cat $stamp)" = "$wanted" ] && return
+    python=$(find_python) || fail "need Python 3.11 or newer (set PYTHON=/path/to/python to choose one)"
+    if [ ! -x .venv/bin/pip ]; then
+        say "Creating .venv with $($python --version)"
+        rm -rf .venv
+        # Debian splits venv's pip out of the python3 package.
+        $python -m venv .venv 2>/dev/null || { rm -rf .venv; apt_install python3-venv; $python -m venv .venv; }
+    fi
+    say "Installing Ringmesh and its Python dependencies (about a minute)"
+    .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
+    echo "$wanted" > $stamp
+}
+
+setup_browser() {
+    # Ubuntu's chromium package is a snap that cannot run headless from a script.
+    if ! command -v chromium >/dev/null && [ -z "${RINGMESH_CHROMIUM:-}" ]; then
+        if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then
+            say "Installing Chromium for playwright"
+            .venv/bin/playwright install --with-deps chromium
+        else
+            apt_install chromium
+        fi
+    fi
+    stamp=tests/interop/node_modules/.installed
+    wanted=$(cksum < tests/interop/package-lock.json)
+    [ -f $stamp ] && [ "$(cat $stamp)" = "$wanted" ] && return
+    command -v npm >/dev/null || apt_install npm
+    say "Installing the npm package connectycube"
+    (cd tests/interop && npm ci --silent --ignore-scripts --no-audit --no-fund)
+    echo "$wanted" > $stamp
+}
+
+for part in "$@"; do "setup_$part"; done
