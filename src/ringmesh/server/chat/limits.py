@@ -1,0 +1,35 @@
+"""The chat's bounds, with their units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatLimits:
+    """Bounds on what one client may use. The defaults suit calls; each is far from what SDKs need.
+
+    Attributes:
+        message_bytes: largest WebSocket message, whole or in fragments.
+        outgoing_bytes: how much may wait unsent for one client. One that falls behind further is
+            closed, so that nobody waits for it.
+        rate_bytes: bytes per second that one client may send, in the long run.
+        burst_bytes: how far it may run ahead of that.
+        stanza_cost: bytes that a message is charged beyond its length.
+        login_seconds: time to log in, and time that a connection stays open after a wrong password.
+        idle_seconds: silence after which a client is pinged, and time it has to answer.
+        close_seconds: time a client has to finish a closing handshake before it is cut off.
+        resources_per_user: devices of one user online at once.
+        connections_per_address: open connections from one address; None: any number.
+    """
+
+    message_bytes: int = 65_536
+    outgoing_bytes: int = 262_144
+    rate_bytes: int = 2_097_152
+    burst_bytes: int = 4_194_304
+    stanza_cost: int = 512
+    login_seconds: float = 30.0
+    idle_seconds: float = 30.0
+    close_seconds: float = 2.0
+    resources_per_user: int = 32
+    connections_per_address: int | None = None
