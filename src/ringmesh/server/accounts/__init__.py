@@ -1,0 +1,1 @@
+"""Applications, users, sessions and the proofs of who somebody is."""
