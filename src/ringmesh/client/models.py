@@ -1,0 +1,120 @@
+"""What the REST API answers with, as typed values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ringmesh.errors import ProtocolError
+from ringmesh.ice import IceServer
+
+
+def _object(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ProtocolError(f"the server's answer holds no {what}")
+    return value
+
+
+def _integer(data: Mapping[str, Any], name: str) -> int:
+    value = data.get(name)
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 20:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ProtocolError(f"the server's answer has no whole number {name}")
+    return value
+
+
+def _text(data: Mapping[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeUser:
+    """A user account.
+
+    Attributes:
+        id: the number by which calls address the user.
+        is_guest: the account vanishes about a day after its last use.
+        extra: all fields as the server sent them.
+    """
+
+    id: int
+    login: str | None = None
+    email: str | None = None
+    full_name: str | None = None
+    avatar: str | None = None
+    custom_data: str | None = None
+    is_guest: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The best name to show."""
+        return self.full_name or self.login or self.email or str(self.id)
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Raises `ProtocolError` unless `value` is a user object."""
+        data = _object(value, "user")
+        return cls(
+            id=_integer(data, "id"),
+            login=_text(data, "login"),
+            email=_text(data, "email"),
+            full_name=_text(data, "full_name"),
+            avatar=_text(data, "avatar"),
+            custom_data=_text(data, "custom_data"),
+            is_guest=data.get("is_guest") is True,
+            extra=dict(data),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CubeSession:
+    """A REST session: who is signed in to which application.
+
+    Attributes:
+        token: secret; authorises REST requests and the chat.
+        user_id: 0 for a session of the application alone.
+        user: None for a session of the application alone.
+    """
+
+    token: str = field(repr=False)
+    application_id: int
+    user_id: int
+    user: CubeUser | None = None
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Raises `ProtocolError` unless `value` is a session object."""
+        data = _object(value, "session")
+        token = data.get("token")
+        if not isinstance(token, str) or not token:
+            raise ProtocolError("the server's answer holds no session token")
+        user = data.get("user")
+        return cls(
+            token=token,
+            application_id=_integer(data, "application_id"),
+            user_id=0 if data.get("user_id") is None else _integer(data, "user_id"),
+            user=None if user is None else CubeUser.from_json(user),
+        )
+
+
+def ice_servers_from_json(value: object) -> tuple[IceServer, ...]:
+    """The servers in ``{"ice_servers": [{"urls": …, "username": …, "credential": …}]}``.
+
+    Raises `ProtocolError` for any other shape.
+    """
+    entries = _object(value, "ICE servers").get("ice_servers")
+    if not isinstance(entries, list) or len(entries) > 32:
+        raise ProtocolError("the server's answer holds no list of ICE servers")
+    return tuple(_ice_server(_object(entry, "ICE server")) for entry in entries)
+
+
+def _ice_server(data: Mapping[str, Any]) -> IceServer:
+    urls = data.get("urls")
+    urls = [urls] if isinstance(urls, str) else urls
+    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
+        raise ProtocolError("an ICE server in the server's answer has no urls")
+    return IceServer(tuple(urls), _text(data, "username"), _text(data, "credential"))
