@@ -1,4 +1,9 @@
-"""What the call machine asks its owner to do. Plain values; `ringmesh.client.session` performs them."""
+"""What the call machine asks its owner to do. Plain values; `ringmesh.client.session` performs them.
+
+Perform the effects of one list in order. `MakeOffer`, `MakeAnswer` and `SetAnswer` may take time:
+report their result when it is there (`peer_failed` when the engine refuses), and report nothing
+about a peer after `ClosePeer`.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +50,7 @@ class SetAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AddCandidates:
-    """Add remote candidates to the peer."""
+    """Add remote candidates to the peer; its remote description is set."""
 
     user_id: int
     candidates: tuple[IceCandidate, ...]
@@ -58,9 +63,46 @@ class ClosePeer:
     user_id: int
 
 
-class CallEvent(StrEnum):
-    """What the application is told. Values are the names of the session's callbacks."""
+@dataclass(frozen=True, slots=True)
+class SwitchSession:
+    """The call goes on under another session id, caller, opponents and call type.
 
+    Two users called each other at the same moment and the other's session is the one that lives:
+    read the new values from the `CallMachine`.
+    """
+
+    old_session_id: str
+    session_id: str
+
+
+class IgnoredReason(StrEnum):
+    """Why a received signal had no effect."""
+
+    UNKNOWN_SESSION = "unknown-session"
+    ENDED_SESSION = "ended-session"
+    NOT_A_MEMBER = "not-a-member"
+    OWN_SIGNAL = "own-signal"
+    INVALID_CALL = "invalid-call"
+    TOO_MANY_PEOPLE = "too-many-people"
+    WRONG_STATE = "wrong-state"
+    TOO_MANY_CANDIDATES = "too-many-candidates"
+    UNSUPPORTED = "unsupported"
+    GLARE = "glare"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A received signal had no effect. Nothing to do but log it, without SDP."""
+
+    user_id: int
+    signal: Signal
+    reason: IgnoredReason
+
+
+class CallEvent(StrEnum):
+    """What the application is told. Values are the names of the callbacks."""
+
+    RECEIVE_NEW_SESSION = "on_receive_new_session"
     USER_NO_ANSWER = "on_user_no_answer"
     CALL_ACCEPTED_BY_USER = "on_call_accepted_by_user"
     CALL_REJECTED_BY_USER = "on_call_rejected_by_user"
@@ -79,7 +121,9 @@ class Notify:
 
     Attributes:
         user_id: whom it is about; None for `CallEvent.SESSION_CLOSED`.
-        detail: extra facts, for instance ``{"reason": "answered-elsewhere"}`` on a close.
+        user_info: what the signal behind it carried.
+        detail: extra facts: ``{"reason": …}`` on a failure and on `CallEvent.SESSION_CLOSED`
+            (a value of `ringmesh.calls.transitions.EndReason`).
     """
 
     event: CallEvent
@@ -88,4 +132,14 @@ class Notify:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
-Effect: TypeAlias = Send | MakeOffer | MakeAnswer | SetAnswer | AddCandidates | ClosePeer | Notify
+Effect: TypeAlias = (
+    Send
+    | MakeOffer
+    | MakeAnswer
+    | SetAnswer
+    | AddCandidates
+    | ClosePeer
+    | SwitchSession
+    | Ignored
+    | Notify
+)
