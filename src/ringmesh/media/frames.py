@@ -100,8 +100,7 @@ class VideoFrame:
 
     def to_ndarray(self, format: str = "rgb24") -> Pixels:
         """Pixels in any packed format that PyAV knows: rgb24 and bgr24 give (height, width, 3)."""
-        pixels: Pixels = self.to_av().to_ndarray(format=format)
-        return pixels
+        return np.asarray(self.to_av().to_ndarray(format=format), np.uint8)
 
     def at(self, timestamp: float) -> VideoFrame:
         """The same picture at another time."""
@@ -136,6 +135,10 @@ class AudioFrame:
     def duration(self) -> float:
         """Seconds."""
         return len(self.samples) / self.sample_rate
+
+    def at(self, timestamp: float) -> AudioFrame:
+        """The same sound at another time."""
+        return replace(self, timestamp=timestamp)
 
     def silenced(self) -> AudioFrame:
         """Silence of the same length."""
@@ -172,7 +175,9 @@ def _packed(frame: av.VideoFrame) -> Pixels:
     offset = 0
     for plane in frame.planes:
         size = plane.width * plane.height
-        rows: Pixels = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows: Pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(
+            plane.height, plane.line_size
+        )
         packed[offset : offset + size].reshape(plane.height, plane.width)[:] = rows[
             :, : plane.width
         ]

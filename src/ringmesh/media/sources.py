@@ -1,61 +1,236 @@
 """Sources of pictures and sound.
 
 A source has its own thread or clock and delivers frames from there between `start` and `stop`.
+Sound is delivered at 48 kHz, mono, in blocks of 10 or 20 ms.
 """
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
 import av
+import numpy as np
 
-from ringmesh.media.frames import AudioFrame, Pcm, Pixels, VideoFrame
+from ringmesh.errors import ConfigurationError, MediaError
+from ringmesh.media.audio import SAMPLE_RATE, AudioConverter
+from ringmesh.media.frames import AudioFrame, Pcm, Pixels, VideoFrame, check_pcm
+
+F = TypeVar("F", covariant=True)
+
+TICK = 0.02
+"""Seconds of sound that paced sources deliver at once: one Opus packet."""
+
+TICK_SAMPLES = SAMPLE_RATE // 50
+
+_MAX_LAG = 0.5
 
 
-class VideoSource(Protocol):
-    """Something that produces pictures."""
+class Source(Protocol[F]):
+    """Something that produces frames."""
 
-    def start(self, deliver: Callable[[VideoFrame], None]) -> None:
-        """Begin, or go on, to call `deliver`, on any thread."""
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more frames, ever."""
+
+    def start(self, deliver: Callable[[F | None], None]) -> None:
+        """Begin, or go on, to call `deliver`, on any thread; with None once at the end."""
 
     def stop(self) -> None:
-        """Pause. No call of `deliver` begins after this returns."""
+        """Pause; `deliver` is not called again until the next `start`."""
 
     def close(self) -> None:
         """Release everything. Idempotent."""
 
 
-class AudioSource(Protocol):
-    """Something that produces sound, in blocks of 10 or 20 ms at 48 kHz."""
+VideoSource: TypeAlias = Source[VideoFrame]
+AudioSource: TypeAlias = Source[AudioFrame]
 
-    def start(self, deliver: Callable[[AudioFrame], None]) -> None:
-        """Begin, or go on, to call `deliver`, on any thread."""
+
+class Pacer:
+    """Calls `tick(due)` on a thread of its own every `interval` seconds, without drift.
+
+    `due` is the time on the monotonic clock at which the tick was to happen. After a lag of more
+    than half a second (a suspended machine) missed ticks are skipped.
+    """
+
+    def __init__(self, interval: float, tick: Callable[[float], None], name: str) -> None:
+        self._interval = interval
+        self._tick = tick
+        self._name = name
+        self._stop: threading.Event | None = None
+
+    def start(self) -> None:
+        """Begin to tick, one interval from now. Does nothing while it runs."""
+        if self._stop is None:
+            self._stop = threading.Event()
+            arguments = (self._stop,)
+            threading.Thread(target=self._run, args=arguments, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
-        """Pause. No call of `deliver` begins after this returns."""
+        """End ticking; a tick that has begun goes on."""
+        if self._stop is not None:
+            self._stop.set()
+            self._stop = None
+
+    def _run(self, stop: threading.Event) -> None:
+        due = time.monotonic() + self._interval
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            self._tick(due)
+            due += self._interval
+            if time.monotonic() - due > _MAX_LAG:
+                due = time.monotonic()
+
+
+class PacedSource:
+    """A source that makes one frame per interval: subclasses say which."""
+
+    ended = False
+
+    def __init__(self, interval: float, name: str) -> None:
+        self._pacer = Pacer(interval, self._on_tick, name)
+        self._deliver: Callable[..., None] | None = None
+
+    def start(self, deliver: Callable[..., None]) -> None:
+        """Begin, or go on, to deliver."""
+        self._deliver = deliver
+        self._pacer.start()
+
+    def stop(self) -> None:
+        """Pause."""
+        self._deliver = None
+        self._pacer.stop()
 
     def close(self) -> None:
-        """Release everything. Idempotent."""
+        """Stop for good."""
+        self.stop()
+
+    def make(self, due: float) -> VideoFrame | AudioFrame:
+        """The frame for this instant."""
+        raise NotImplementedError
+
+    def _on_tick(self, due: float) -> None:
+        frame, deliver = self.make(due), self._deliver
+        if deliver is not None:
+            deliver(frame)
+
+
+class SilenceSource(PacedSource):
+    """Silence."""
+
+    def __init__(self) -> None:
+        super().__init__(TICK, "ringmesh-silence")
+        self._samples: Pcm = np.zeros(TICK_SAMPLES, np.int16)
+
+    def make(self, due: float) -> AudioFrame:
+        """20 ms of silence."""
+        return AudioFrame(self._samples, SAMPLE_RATE, due)
+
+
+class BlankVideoSource:
+    """One black picture; a `LocalStream` repeats it."""
+
+    ended = False
+
+    def __init__(self, width: int = 640, height: int = 360) -> None:
+        self._black = VideoFrame.black(width, height)
+
+    def start(self, deliver: Callable[[VideoFrame | None], None]) -> None:
+        """Deliver the picture."""
+        deliver(self._black.at(time.monotonic()))
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class PushVideoSource:
-    """Pictures that the application pushes, from any thread. The last one is repeated each second."""
+    """Pictures that the application pushes, from any thread; each is sent at once."""
+
+    ended = False
+
+    def __init__(self) -> None:
+        self._deliver: Callable[[VideoFrame | None], None] | None = None
+        self._last: VideoFrame | None = None
 
     def push_frame(self, frame: Pixels | av.VideoFrame | VideoFrame, format: str = "rgb24") -> None:
         """Send a picture now: an array (height, width, 3) of uint8 in rgb24 or bgr24, or a frame.
 
-        Raises `MediaError` for a wrong shape, dtype or size.
+        Raises `MediaError` for a wrong shape, dtype or size. The size may change.
         """
-        raise NotImplementedError
+        now = time.monotonic()
+        if isinstance(frame, VideoFrame):
+            picture = frame.at(now)
+        elif isinstance(frame, av.VideoFrame):
+            picture = VideoFrame.from_av(frame, timestamp=now)
+        else:
+            picture = VideoFrame.from_ndarray(frame, format, timestamp=now)
+        self._last = picture
+        if self._deliver is not None:
+            self._deliver(picture)
+
+    def start(self, deliver: Callable[[VideoFrame | None], None]) -> None:
+        """Deliver the last picture again, and what is pushed from now on."""
+        self._deliver = deliver
+        if self._last is not None:
+            deliver(self._last.at(time.monotonic()))
+
+    def stop(self) -> None:
+        """Keep only the last picture of what is pushed."""
+        self._deliver = None
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._deliver = self._last = None
 
 
-class PushAudioSource:
-    """Sound that the application pushes, from any thread; played at real time, silence when empty."""
+class PushAudioSource(PacedSource):
+    """Sound that the application pushes, from any thread, in pieces of any length.
 
-    def push_pcm(self, samples: Pcm, sample_rate: int = 48_000) -> float:
-        """Queue int16 samples of shape (n,) or (n, 2); returns how many seconds are queued.
+    It is played in real time, with silence when the queue is empty.
+    """
 
-        The queue is bounded: sound beyond `max_seconds` raises `MediaError`. Also for a wrong shape or dtype.
+    def __init__(self, *, max_seconds: float = 10.0) -> None:
+        """`max_seconds` bounds the queue."""
+        if not 0.1 <= max_seconds <= 3600:
+            raise ConfigurationError(f"max_seconds is 0.1 to 3600, not {max_seconds}")
+        super().__init__(TICK, "ringmesh-push-audio")
+        self._max_blocks = round(max_seconds / TICK)
+        self._blocks: deque[Pcm] = deque()
+        self._converter = AudioConverter(block_ms=round(TICK * 1000))
+        self._lock = threading.Lock()
+        self._silence: Pcm = np.zeros(TICK_SAMPLES, np.int16)
+
+    @property
+    def queued_seconds(self) -> float:
+        """Seconds of sound that wait to be played."""
+        return len(self._blocks) * TICK
+
+    def push_pcm(self, samples: Pcm, sample_rate: int = SAMPLE_RATE) -> None:
+        """Queue int16 samples of shape (n,) or (n, 2).
+
+        Raises `MediaError` for a wrong shape, dtype or rate, and when the queue has no room; then
+        nothing is queued. `queued_seconds` tells how far ahead you are.
         """
-        raise NotImplementedError
+        samples = check_pcm(samples, sample_rate)
+        with self._lock:
+            if self.queued_seconds + len(samples) / sample_rate > self._max_blocks * TICK:
+                raise MediaError("the queue of sound is full: push no faster than real time")
+            frame = AudioFrame(samples.copy(), sample_rate)
+            self._blocks.extend(block.samples for block in self._converter.convert(frame))
+
+    def clear(self) -> None:
+        """Drop what waits, for instance when a speaker is interrupted."""
+        with self._lock:
+            self._blocks.clear()
+
+    def make(self, due: float) -> AudioFrame:
+        """The next 20 ms."""
+        with self._lock:
+            samples = self._blocks.popleft() if self._blocks else self._silence
+        return AudioFrame(samples, SAMPLE_RATE, due)

@@ -151,16 +151,16 @@ def bitrates(before: PeerStats, after: PeerStats) -> Bitrates:
     """The bitrates between two snapshots of one connection; 0 where they tell nothing."""
     seconds = after.timestamp - before.timestamp
 
-    def rate(kind: str) -> float:
-        later, earlier = getattr(after, kind), getattr(before, kind)
+    def rate(
+        earlier: SentStats | ReceivedStats | None, later: SentStats | ReceivedStats | None
+    ) -> float:
         if later is None or seconds <= 0:
             return 0.0
-        delta = later.bytes - (earlier.bytes if earlier is not None else 0)
-        return max(0.0, delta * 8 / seconds)
+        return max(0.0, (later.bytes - (earlier.bytes if earlier else 0)) * 8 / seconds)
 
     return Bitrates(
-        audio_sent=rate("audio_sent"),
-        video_sent=rate("video_sent"),
-        audio_received=rate("audio_received"),
-        video_received=rate("video_received"),
+        audio_sent=rate(before.audio_sent, after.audio_sent),
+        video_sent=rate(before.video_sent, after.video_sent),
+        audio_received=rate(before.audio_received, after.audio_received),
+        video_received=rate(before.video_received, after.video_received),
     )

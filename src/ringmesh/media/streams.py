@@ -2,30 +2,61 @@
 
 Frames reach a stream on whatever thread produces them. Sinks added with `add_video_sink` and
 `add_audio_sink` run right there, for engines and recorders; `on_video_frame`, `on_audio` and the
-iterators hand over to the event loop through a bounded queue that drops the oldest.
+iterators hand over to the event loop through a bounded queue that drops the oldest. Attach and
+detach sinks on the event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Generic, Self, TypeAlias, TypeVar
 
+from ringmesh.errors import InvalidStateError
+from ringmesh.media.audio import SAMPLE_RATE, AudioConverter
+from ringmesh.media.file_source import MediaFileSource
 from ringmesh.media.frames import AudioFrame, VideoFrame
+from ringmesh.media.handover import Handover
+from ringmesh.media.sources import (
+    AudioSource,
+    BlankVideoSource,
+    Pacer,
+    SilenceSource,
+    Source,
+    VideoSource,
+)
+from ringmesh.media.synthetic import SyntheticVideoSource, ToneSource
 
 VideoCallback: TypeAlias = Callable[[VideoFrame], Awaitable[None] | None]
 AudioCallback: TypeAlias = Callable[[AudioFrame], Awaitable[None] | None]
 VideoSink: TypeAlias = Callable[[VideoFrame], None]
 AudioSink: TypeAlias = Callable[[AudioFrame], None]
+F = TypeVar("F", VideoFrame, AudioFrame)
+
+KEEPALIVE_INTERVAL = 0.5
+"""Seconds after which a standing picture is sent again, so that who joins late sees it."""
+
+_log = logging.getLogger(__name__)
 
 
 class Subscription:
     """A sink attached to a stream. `close` detaches it; idempotent. Also a context manager."""
 
-    def close(self) -> None:
-        raise NotImplementedError
+    def __init__(self, detach: Callable[[], None]) -> None:
+        self._detach: Callable[[], None] | None = detach
 
-    def __enter__(self) -> Subscription:
+    def close(self) -> None:
+        """Detach the sink."""
+        if self._detach is not None:
+            detach, self._detach = self._detach, None
+            detach()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -34,6 +65,13 @@ class Subscription:
 
 class MediaStream:
     """Audio and video that belong together, to which sinks attach and detach at any time."""
+
+    def __init__(self) -> None:
+        self._video_sinks: tuple[VideoSink, ...] = ()
+        self._audio_sinks: tuple[AudioSink, ...] = ()
+        self._close_callbacks: list[Callable[[], None]] = []
+        self._closed = False
+        self._complained = False
 
     @property
     def has_audio(self) -> bool:
@@ -45,56 +83,164 @@ class MediaStream:
         """Whether there is a video track."""
         raise NotImplementedError
 
-    def on_video_frame(self, callback: VideoCallback) -> Subscription:
-        """Call `callback` on the event loop with every picture; at most 2 wait, the oldest is dropped.
-
-        A callback that raises is logged once and goes on being called.
-        """
-        raise NotImplementedError
-
-    def on_audio(
-        self, callback: AudioCallback, *, sample_rate: int = 48_000, channels: int = 1
-    ) -> Subscription:
-        """Call `callback` on the event loop with blocks of 10 ms; at most 1 s of them waits.
-
-        Sound is converted to `sample_rate` (Hz) and `channels` (1 or 2).
-        """
-        raise NotImplementedError
-
-    def video_frames(self, *, max_queued: int = 2) -> AsyncIterator[VideoFrame]:
-        """Iterate over pictures until the stream closes; the oldest is dropped when you are slow."""
-        raise NotImplementedError
-
-    def audio_frames(
-        self, *, sample_rate: int = 48_000, channels: int = 1, max_queued: int = 100
-    ) -> AsyncIterator[AudioFrame]:
-        """Iterate over 10 ms blocks until the stream closes; the oldest is dropped when you are slow."""
-        raise NotImplementedError
-
-    def add_video_sink(self, sink: VideoSink) -> Subscription:
-        """Call `sink` on the producing thread with every picture. It must return quickly."""
-        raise NotImplementedError
-
-    def add_audio_sink(self, sink: AudioSink) -> Subscription:
-        """Call `sink` on the producing thread with every block of sound. It must return quickly."""
-        raise NotImplementedError
-
     @property
     def closed(self) -> bool:
         """Whether the stream was closed. A closed stream delivers nothing more."""
-        raise NotImplementedError
+        return self._closed
+
+    def on_video_frame(self, callback: VideoCallback) -> Subscription:
+        """Call `callback` on the event loop with every picture.
+
+        At most 2 pictures wait while it is busy; the oldest is dropped. A callback that raises is
+        logged once and goes on being called.
+        """
+        handover = Handover(callback, 2)
+        return self._with_handover(self.add_video_sink(handover.put), handover)
+
+    def on_audio(
+        self, callback: AudioCallback, *, sample_rate: int = SAMPLE_RATE, channels: int = 1
+    ) -> Subscription:
+        """Call `callback` on the event loop with blocks of 10 ms.
+
+        Sound is converted to `sample_rate` (Hz) and `channels` (1 or 2). At most 1 s waits while
+        the callback is busy; the oldest is dropped.
+        """
+        handover = Handover(callback, 100)
+        sink = _converting(AudioConverter(sample_rate, channels), handover.put)
+        return self._with_handover(self.add_audio_sink(sink), handover)
+
+    async def video_frames(self, *, max_queued: int = 2) -> AsyncIterator[VideoFrame]:
+        """Iterate over pictures until the stream closes; the oldest waiting one is dropped."""
+        queue: deque[VideoFrame] = deque(maxlen=max_queued)
+        wake = asyncio.Event()
+        with self.on_video_frame(_queueing(queue, wake)):
+            async for frame in self._drained(queue, wake):
+                yield frame
+
+    async def audio_frames(
+        self, *, sample_rate: int = SAMPLE_RATE, channels: int = 1, max_queued: int = 100
+    ) -> AsyncIterator[AudioFrame]:
+        """Iterate over 10 ms blocks until the stream closes; the oldest waiting is dropped."""
+        queue: deque[AudioFrame] = deque(maxlen=max_queued)
+        wake = asyncio.Event()
+        put = _queueing(queue, wake)
+        with self.on_audio(put, sample_rate=sample_rate, channels=channels):
+            async for frame in self._drained(queue, wake):
+                yield frame
+
+    def add_video_sink(self, sink: VideoSink) -> Subscription:
+        """Call `sink` on the producing thread with every picture. It must return quickly."""
+        self._check_open()
+        self._video_sinks += (sink,)
+        self._sinks_changed()
+        return Subscription(lambda: self._remove_video_sink(sink))
+
+    def add_audio_sink(self, sink: AudioSink) -> Subscription:
+        """Call `sink` on the producing thread with every block of sound. It must return quickly."""
+        self._check_open()
+        self._audio_sinks += (sink,)
+        self._sinks_changed()
+        return Subscription(lambda: self._remove_audio_sink(sink))
+
+    def add_close_callback(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the stream closes; at once when it is closed already."""
+        if self._closed:
+            callback()
+        else:
+            self._close_callbacks.append(callback)
+
+    def close(self) -> None:
+        """Deliver nothing more. Idempotent. On the event loop."""
+        if self._closed:
+            return
+        self._closed = True
+        self._video_sinks = ()
+        self._audio_sinks = ()
+        self._sinks_changed()
+        callbacks, self._close_callbacks = self._close_callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def _sinks_changed(self) -> None:
+        """Begin or end producing, as the sinks need it."""
+
+    def _emit(self, sinks: tuple[Callable[[F], None], ...], frame: F) -> None:
+        for sink in sinks:
+            try:
+                sink(frame)
+            except Exception:
+                if not self._complained:
+                    self._complained = True
+                    _log.exception("a media sink failed: %r", sink)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InvalidStateError("the stream is closed")
+
+    def _remove_video_sink(self, sink: VideoSink) -> None:
+        self._video_sinks = tuple(other for other in self._video_sinks if other is not sink)
+        self._sinks_changed()
+
+    def _remove_audio_sink(self, sink: AudioSink) -> None:
+        self._audio_sinks = tuple(other for other in self._audio_sinks if other is not sink)
+        self._sinks_changed()
+
+    def _with_handover(self, inner: Subscription, handover: Handover[F]) -> Subscription:
+        def detach() -> None:
+            inner.close()
+            handover.close()
+            if handover.close in self._close_callbacks:
+                self._close_callbacks.remove(handover.close)
+
+        self.add_close_callback(handover.close)
+        return Subscription(detach)
+
+    async def _drained(self, queue: deque[F], wake: asyncio.Event) -> AsyncIterator[F]:
+        self.add_close_callback(wake.set)
+        try:
+            while not self._closed:
+                while queue:
+                    yield queue.popleft()
+                wake.clear()
+                if not self._closed:
+                    await wake.wait()
+        finally:
+            if wake.set in self._close_callbacks:
+                self._close_callbacks.remove(wake.set)
 
 
 class LocalStream(MediaStream):
     """What is sent to the others. Sources run while somebody listens: a peer or a sink.
 
-    The application that made it closes it; a call never does.
+    The application that made it closes it; a call never does. Pictures that stand still (nothing
+    new pushed, a file at its end, video disabled) are sent again twice a second.
     """
+
+    def __init__(
+        self, *, audio: AudioSource | None = None, video: VideoSource | None = None
+    ) -> None:
+        super().__init__()
+        self._audio = audio
+        self._video = video
+        self._audio_enabled = True
+        self._video_enabled = True
+        self._video_lock = threading.Lock()
+        self._shown: VideoFrame | None = None
+        self._black: VideoFrame | None = None
+        self._shown_at = 0.0
+        self._running: set[object] = set()
+        self._keepalive = Pacer(KEEPALIVE_INTERVAL, self._repeat, "ringmesh-keepalive")
+        self._end_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     @classmethod
     def from_file(cls, path: str | Path, *, loop: bool = False) -> LocalStream:
-        """Send a media file in real time. Raises `MediaError` for a file that cannot be played."""
-        raise NotImplementedError
+        """Send a media file in real time. Raises `MediaError` for a file that cannot be played.
+
+        `loop` begins again at the end; otherwise black and nothing follow, and `wait_ended`
+        returns. The file's clock starts when the first listener attaches.
+        """
+        source = MediaFileSource(path, loop=loop)
+        return cls(audio=source.audio, video=source.video)
 
     @classmethod
     def synthetic(
@@ -104,47 +250,226 @@ class LocalStream(MediaStream):
         height: int = 360,
         frame_rate: float = 25.0,
         tone_hz: float = 440.0,
+        stream_id: int = 0,
         video: bool = True,
     ) -> LocalStream:
-        """Send a moving test picture with a readable frame counter, and a tone."""
-        raise NotImplementedError
+        """Send a moving picture with a readable frame counter, and a tone.
+
+        `ringmesh.media.synthetic.read_code` and `dominant_tone` recognise them on the other side.
+        """
+        picture = SyntheticVideoSource(width, height, frame_rate, stream_id) if video else None
+        return cls(audio=ToneSource(tone_hz), video=picture)
 
     @classmethod
     def blank(cls, *, video: bool = True) -> LocalStream:
         """Send black pictures and silence."""
-        raise NotImplementedError
+        return cls(audio=SilenceSource(), video=BlankVideoSource() if video else None)
 
     @classmethod
-    def echo(cls, remote: RemoteStream) -> LocalStream:
-        """Send back what comes from a remote stream."""
-        raise NotImplementedError
+    def echo(cls, remote: MediaStream) -> LocalStream:
+        """Send back what another stream, usually a `RemoteStream`, delivers."""
+        return cls(
+            audio=_EchoSource(remote, remote.add_audio_sink),
+            video=_EchoSource(remote, remote.add_video_sink),
+        )
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is an audio source."""
+        return self._audio is not None
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there is a video source."""
+        return self._video is not None
 
     @property
     def audio_enabled(self) -> bool:
         """False sends silence."""
-        raise NotImplementedError
+        return self._audio_enabled
 
     @audio_enabled.setter
     def audio_enabled(self, enabled: bool) -> None:
-        raise NotImplementedError
+        self._audio_enabled = enabled
 
     @property
     def video_enabled(self) -> bool:
         """False sends black pictures."""
-        raise NotImplementedError
+        return self._video_enabled
 
     @video_enabled.setter
     def video_enabled(self, enabled: bool) -> None:
-        raise NotImplementedError
+        with self._video_lock:
+            self._video_enabled = enabled
+            if not enabled and self._shown is not None:
+                self._show_black(self._shown)
 
     async def wait_ended(self) -> None:
-        """Wait until the sources have no more (a file that does not loop) or the stream is closed."""
-        raise NotImplementedError
+        """Wait until no source has any more (a file that does not loop), or the stream closes."""
+        if self._ended():
+            return
+        waiter = (asyncio.get_running_loop(), asyncio.Event())
+        self._end_waiters.append(waiter)
+        self.add_close_callback(waiter[1].set)
+        await waiter[1].wait()
 
     def close(self) -> None:
-        """Stop the sources and detach everybody. Idempotent."""
-        raise NotImplementedError
+        """Stop the sources and detach everybody. Idempotent. On the event loop."""
+        super().close()
+        for source in (self._audio, self._video):
+            if source is not None:
+                source.close()
+
+    def _ended(self) -> bool:
+        sources = [source for source in (self._audio, self._video) if source is not None]
+        return self._closed or (bool(sources) and all(source.ended for source in sources))
+
+    def _sinks_changed(self) -> None:
+        self._run(self._audio, bool(self._audio_sinks), self._deliver_audio)
+        self._run(self._video, bool(self._video_sinks), self._deliver_video)
+        if self._video_sinks:
+            self._keepalive.start()
+        else:
+            self._keepalive.stop()
+
+    def _run(
+        self, source: Source[F] | None, wanted: bool, deliver: Callable[[F | None], None]
+    ) -> None:
+        if source is None or wanted == (source in self._running):
+            return
+        if wanted:
+            self._running.add(source)
+            source.start(deliver)
+        else:
+            self._running.discard(source)
+            source.stop()
+
+    def _deliver_audio(self, frame: AudioFrame | None) -> None:
+        if frame is None:
+            self._source_ended()
+        else:
+            self._emit(self._audio_sinks, frame if self._audio_enabled else frame.silenced())
+
+    def _deliver_video(self, frame: VideoFrame | None) -> None:
+        with self._video_lock:
+            if frame is None:
+                if self._shown is not None:
+                    self._show_black(self._shown)
+            elif self._video_enabled:
+                self._show(frame)
+            elif frame.timestamp - self._shown_at >= KEEPALIVE_INTERVAL:
+                self._show_black(frame)
+        if frame is None:
+            self._source_ended()
+
+    def _repeat(self, now: float) -> None:
+        with self._video_lock:
+            if now - self._shown_at < KEEPALIVE_INTERVAL * 0.9:
+                return
+            if self._shown is None:
+                self._show(VideoFrame.black(640, 360, timestamp=now))
+            else:
+                self._show(self._shown.at(now))
+
+    def _show(self, frame: VideoFrame) -> None:
+        self._shown = frame
+        self._shown_at = frame.timestamp
+        self._emit(self._video_sinks, frame)
+
+    def _show_black(self, like: VideoFrame) -> None:
+        black, now = self._black, time.monotonic()
+        if black is None or (black.width, black.height) != (like.width, like.height):
+            self._black = black = VideoFrame.black(like.width, like.height)
+        self._show(black.at(now))
+
+    def _source_ended(self) -> None:
+        if self._ended():
+            for loop, event in self._end_waiters:
+                loop.call_soon_threadsafe(event.set)
+            self._end_waiters.clear()
 
 
 class RemoteStream(MediaStream):
     """What one opponent sends. Made by the engine; tracks may appear later."""
+
+    def __init__(self, sinks_changed: Callable[[], None]) -> None:
+        """`sinks_changed` is called when `wants_audio` or `wants_video` may have changed."""
+        super().__init__()
+        self._tracks: set[str] = set()
+        self._notify_engine = sinks_changed
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the opponent has an audio track."""
+        return "audio" in self._tracks
+
+    @property
+    def has_video(self) -> bool:
+        """Whether the opponent has a video track."""
+        return "video" in self._tracks
+
+    @property
+    def wants_audio(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._audio_sinks)
+
+    @property
+    def wants_video(self) -> bool:
+        """Whether anybody looks."""
+        return bool(self._video_sinks)
+
+    def add_track(self, kind: str) -> None:
+        """For the engine: the opponent has a track of this kind, ``audio`` or ``video``."""
+        self._tracks.add(kind)
+
+    def deliver_video(self, frame: VideoFrame) -> None:
+        """For the engine: a picture came."""
+        self._emit(self._video_sinks, frame)
+
+    def deliver_audio(self, frame: AudioFrame) -> None:
+        """For the engine: a block of sound came."""
+        self._emit(self._audio_sinks, frame)
+
+    def _sinks_changed(self) -> None:
+        self._notify_engine()
+
+
+class _EchoSource(Generic[F]):
+    """Takes one kind of frames from another stream."""
+
+    ended = False
+
+    def __init__(
+        self, stream: MediaStream, attach: Callable[[Callable[[F], None]], Subscription]
+    ) -> None:
+        self._stream = stream
+        self._attach: Callable[[Callable[[F], None]], Subscription] = attach
+        self._subscription: Subscription | None = None
+
+    def start(self, deliver: Callable[[F | None], None]) -> None:
+        if not self._stream.closed:
+            self._subscription = self._attach(deliver)
+
+    def stop(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = None
+
+    def close(self) -> None:
+        self.stop()
+
+
+def _converting(converter: AudioConverter, put: AudioSink) -> AudioSink:
+    def sink(frame: AudioFrame) -> None:
+        for block in converter.convert(frame):
+            put(block)
+
+    return sink
+
+
+def _queueing(queue: deque[F], wake: asyncio.Event) -> Callable[[F], None]:
+    def put(frame: F) -> None:
+        queue.append(frame)
+        wake.set()
+
+    return put

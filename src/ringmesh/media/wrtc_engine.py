@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Sequence
+from typing import Literal
 
-from ringmesh.ice import IceServer
-from ringmesh.media.engine import PeerCallbacks, PeerConnection
+import webrtc
+
+from ringmesh.errors import InvalidStateError, MediaError
+from ringmesh.ice import IceCandidate, IceConnectionState, IceServer
+from ringmesh.media.engine import PeerCallbacks
+from ringmesh.media.stats import PeerStats
+from ringmesh.media.streams import LocalStream
+from ringmesh.media.wrtc_media import LocalTracks, RemoteTracks
+from ringmesh.media.wrtc_stats import peer_stats
+
+MAX_EARLY_CANDIDATES = 256
+"""Remote candidates kept until the remote description is set; more are dropped, oldest first."""
+
+MAX_SDP_LENGTH = 200_000
+MAX_BANDWIDTH = 4_000_000
+"""kbit/s: the most that fits libwebrtc's 32 bits of bit/s."""
+
+_ENGINE_ERRORS = (webrtc.RTCException, TypeError, ValueError, OverflowError)
+_SENDING = (IceConnectionState.CONNECTED, IceConnectionState.COMPLETED)
+
+_log = logging.getLogger(__name__)
 
 
 class WrtcEngine:
@@ -18,6 +40,246 @@ class WrtcEngine:
         ice_servers: Sequence[IceServer] = (),
         relay_only: bool = False,
         receive_video: bool = True,
-    ) -> PeerConnection:
+    ) -> WrtcPeerConnection:
         """A new connection. Raises `MediaError` for ICE servers that the engine refuses."""
-        raise NotImplementedError
+        configuration = webrtc.RTCConfiguration(
+            ice_servers=[
+                webrtc.RTCIceServer(list(server.urls), server.username, server.credential)
+                for server in ice_servers
+            ],
+            ice_transport_policy="relay" if relay_only else "all",
+            bundle_policy="max-bundle",
+        )
+        try:
+            connection = webrtc.RTCPeerConnection(configuration)
+        except _ENGINE_ERRORS as error:
+            raise MediaError(f"ICE servers refused: {error}") from error
+        return WrtcPeerConnection(connection, callbacks, video=receive_video)
+
+
+class WrtcPeerConnection:
+    """Implements `ringmesh.media.engine.PeerConnection`."""
+
+    def __init__(
+        self, connection: webrtc.RTCPeerConnection, callbacks: PeerCallbacks, *, video: bool
+    ) -> None:
+        self._connection = connection
+        self._callbacks = callbacks
+        self._video = video
+        self._remote = RemoteTracks()
+        self._blank: LocalStream | None = None
+        self._tracks: dict[str, LocalTracks] = {}
+        self._senders: dict[str, webrtc.RTCRtpSender] = {}
+        self._sending = False
+        self._max_kbps = 0
+        self._early: deque[IceCandidate] = deque(maxlen=MAX_EARLY_CANDIDATES)
+        self._closed = False
+        self._choose_tracks(None)
+        connection.on("icecandidate", self._on_ice_candidate)
+        connection.on("iceconnectionstatechange", self._on_ice_connection_state)
+        connection.on("track", self._on_track)
+
+    async def create_offer(self, *, ice_restart: bool = False) -> str:
+        """Create an offer, apply it locally and return its SDP."""
+        self._check_open()
+        try:
+            for kind in self._kinds():
+                self._add_sender(kind)
+            offer = await self._connection.create_offer(
+                webrtc.RTCOfferOptions(ice_restart=ice_restart)
+            )
+            await self._connection.set_local_description(offer)
+        except _ENGINE_ERRORS as error:
+            raise self._failed("no offer could be made", error) from error
+        await self._apply_max_bandwidth()
+        return offer.sdp
+
+    async def create_answer(self, offer: str) -> str:
+        """Apply a remote offer, answer it, apply the answer locally and return its SDP."""
+        await self._set_remote("offer", offer)
+        try:
+            self._accept_offered_kinds()
+            answer = await self._connection.create_answer()
+            await self._connection.set_local_description(answer)
+        except _ENGINE_ERRORS as error:
+            raise self._failed("the offer could not be answered", error) from error
+        await self._add_early_candidates()
+        await self._apply_max_bandwidth()
+        return answer.sdp
+
+    async def set_answer(self, answer: str) -> None:
+        """Apply the remote answer to the offer made last."""
+        await self._set_remote("answer", answer)
+        await self._add_early_candidates()
+        await self._apply_max_bandwidth()
+
+    async def add_ice_candidate(self, candidate: IceCandidate) -> None:
+        """Add a remote candidate; those that come before the remote description are kept."""
+        self._check_open()
+        if self._connection.remote_description is None:
+            self._early.append(candidate)
+            return
+        init = webrtc.RTCIceCandidateInit(
+            candidate.candidate, candidate.sdp_mid, candidate.sdp_mline_index
+        )
+        try:
+            await self._connection.add_ice_candidate(init)
+        except _ENGINE_ERRORS as error:
+            raise self._failed("candidate refused", error) from error
+
+    def local_sdp(self) -> str | None:
+        """The current local description with the candidates gathered so far."""
+        description = None if self._closed else self._connection.local_description
+        return None if description is None else description.sdp
+
+    async def set_local_stream(self, stream: LocalStream | None) -> None:
+        """Send this stream's tracks from now on, without renegotiation; None sends blank ones."""
+        self._check_open()
+        before = self._tracks
+        self._choose_tracks(stream)
+        try:
+            for kind, sender in self._senders.items():
+                if before[kind] is not self._tracks[kind]:
+                    await sender.replace_track(self._track(kind))
+        except _ENGINE_ERRORS as error:
+            raise self._failed("the tracks could not be replaced", error) from error
+        finally:
+            if self._sending:
+                self._acquire(self._tracks)
+                self._release(before)
+
+    async def set_max_bandwidth(self, kbps: int) -> None:
+        """Cap what the video sender sends, in kbit/s; 0 removes the cap."""
+        self._check_open()
+        if not 0 <= kbps <= MAX_BANDWIDTH:
+            raise MediaError(f"a bandwidth is 0 to {MAX_BANDWIDTH} kbit/s, not {kbps}")
+        self._max_kbps = kbps
+        await self._apply_max_bandwidth()
+
+    async def get_stats(self) -> PeerStats:
+        """A snapshot of the connection's statistics."""
+        self._check_open()
+        try:
+            return peer_stats(await self._connection.get_stats())
+        except _ENGINE_ERRORS as error:
+            raise self._failed("no statistics", error) from error
+
+    async def close(self) -> None:
+        """Release everything. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._sending:
+            self._sending = False
+            self._release(self._tracks)
+        self._connection.off()
+        self._connection.close()
+        self._early.clear()
+        self._senders.clear()
+        await self._remote.close()
+        if self._blank is not None:
+            self._blank.close()
+
+    def _kinds(self) -> tuple[str, ...]:
+        return ("audio", "video") if self._video else ("audio",)
+
+    def _choose_tracks(self, stream: LocalStream | None) -> None:
+        """Take each kind from the stream, or from a blank one when it has none of it."""
+        has = {
+            "audio": stream is not None and stream.has_audio,
+            "video": stream is not None and stream.has_video,
+        }
+        self._tracks = {
+            kind: LocalTracks.of(stream if stream is not None and given else self._blank_stream())
+            for kind, given in has.items()
+        }
+
+    def _blank_stream(self) -> LocalStream:
+        if self._blank is None:
+            self._blank = LocalStream.blank()
+        return self._blank
+
+    def _track(self, kind: str) -> webrtc.MediaStreamTrack:
+        tracks = self._tracks[kind]
+        return tracks.audio if kind == "audio" else tracks.video
+
+    def _add_sender(self, kind: str) -> None:
+        if kind not in self._senders:
+            group = self._tracks["audio"].group
+            self._senders[kind] = self._connection.add_track(self._track(kind), group)
+
+    def _accept_offered_kinds(self) -> None:
+        for transceiver in self._connection.get_transceivers():
+            kind = str(transceiver.receiver.track.kind.value)
+            if kind in self._kinds():
+                self._add_sender(kind)
+            else:
+                transceiver.direction = "inactive"
+
+    async def _set_remote(self, kind: Literal["offer", "answer"], sdp: str) -> None:
+        self._check_open()
+        if len(sdp) > MAX_SDP_LENGTH:
+            raise MediaError(f"a description of {len(sdp)} characters is too long")
+        try:
+            init = webrtc.RTCSessionDescriptionInit(kind, sdp)
+            await self._connection.set_remote_description(init)
+        except _ENGINE_ERRORS as error:
+            raise self._failed(f"the remote {kind} was refused", error) from error
+
+    async def _add_early_candidates(self) -> None:
+        while self._early and not self._closed:
+            try:
+                await self.add_ice_candidate(self._early.popleft())
+            except MediaError as error:
+                _log.warning("%s", error)
+
+    async def _apply_max_bandwidth(self) -> None:
+        sender = self._senders.get("video")
+        if sender is None or self._closed:
+            return
+        try:
+            parameters = sender.get_parameters()
+            for encoding in parameters.encodings:
+                encoding.max_bitrate = self._max_kbps * 1000 or None
+            await sender.set_parameters(parameters)
+        except _ENGINE_ERRORS as error:
+            raise self._failed("the bandwidth could not be capped", error) from error
+
+    def _acquire(self, tracks: dict[str, LocalTracks]) -> None:
+        for entry in set(tracks.values()):
+            entry.acquire()
+
+    def _release(self, tracks: dict[str, LocalTracks]) -> None:
+        for entry in set(tracks.values()):
+            entry.release()
+
+    def _on_ice_candidate(self, event: webrtc.RTCPeerConnectionIceEvent) -> None:
+        candidate = event.candidate
+        if not self._closed and candidate is not None and candidate.candidate:
+            index = candidate.sdp_m_line_index or 0
+            self._callbacks.ice_candidate(
+                IceCandidate(candidate.candidate, candidate.sdp_mid, index)
+            )
+
+    def _on_ice_connection_state(self, _: webrtc.Event) -> None:
+        if self._closed:
+            return
+        state = IceConnectionState(self._connection.ice_connection_state.value)
+        if state in _SENDING and not self._sending:
+            self._sending = True
+            self._acquire(self._tracks)
+        self._callbacks.ice_connection_state(state)
+
+    def _on_track(self, event: webrtc.RTCTrackEvent) -> None:
+        if not self._closed:
+            self._remote.add(event.track)
+            self._callbacks.remote_stream(self._remote.stream)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InvalidStateError("the peer connection is closed")
+
+    def _failed(self, what: str, error: Exception) -> MediaError | InvalidStateError:
+        if self._closed:
+            return InvalidStateError("the peer connection was closed meanwhile")
+        return MediaError(f"{what}: {error}")

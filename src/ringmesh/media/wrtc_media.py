@@ -1,0 +1,198 @@
+"""Between our frames and libwebrtc's: the tracks we send, the tracks we receive.
+
+Frames are written to, and read from, the extension module `wrtc` itself: its generators take
+frames on any thread, so that a source does not wait for the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+import webrtc
+import wrtc  # type: ignore[import-not-found]
+
+from ringmesh.media.frames import AudioFrame, Pcm, Pixels, VideoFrame
+from ringmesh.media.streams import LocalStream, RemoteStream, Subscription
+
+MAX_QUEUED_PICTURES = 8
+MAX_QUEUED_BLOCKS = 100
+
+_tracks: WeakKeyDictionary[LocalStream, LocalTracks] = WeakKeyDictionary()
+
+
+class NativeVideoFrame(VideoFrame):
+    """A picture in libwebrtc's memory, copied only when somebody wants its pixels."""
+
+    __slots__ = ("buffer",)
+
+    def __init__(self, buffer: wrtc.VideoFrameBuffer, timestamp: float, rotation: int) -> None:
+        super().__init__(None, buffer.width, buffer.height, timestamp=timestamp, rotation=rotation)
+        self.buffer = buffer
+
+    def i420(self) -> Pixels:
+        """The packed planes, copied on the first call."""
+        if self._i420 is None:
+            self._i420 = self._copied()
+        return self._i420
+
+    def at(self, timestamp: float) -> VideoFrame:
+        """The same picture at another time."""
+        return NativeVideoFrame(self.buffer, timestamp, self.rotation)
+
+    def _copied(self) -> Pixels:
+        width, height = self.width, self.height
+        if self.buffer.format != "I420" or width % 2 or height % 2:
+            return self._converted()
+        size, half_width, half_height = width * height, width // 2, height // 2
+        data: Pixels = np.empty(size * 3 // 2, np.uint8)
+        planes = [
+            (0, 0, width, height, 0, width),
+            (0, 0, half_width, half_height, size, half_width),
+            (0, 0, half_width, half_height, size * 5 // 4, half_width),
+        ]
+        self.buffer.copyPlanes(data, planes)
+        return data
+
+    def _converted(self) -> Pixels:
+        """Other formats and odd sizes by way of RGB; browsers send neither as a rule."""
+        shape = (self.height, self.width, 4)
+        rgba: Pixels = np.empty(shape, np.uint8)
+        self.buffer.convertTo(
+            rgba.reshape(-1), "RGBA", 0, 0, self.width, self.height, 0, self.width * 4, "", False
+        )
+        even = VideoFrame.from_ndarray(np.ascontiguousarray(rgba[:, :, :3]))
+        self.width, self.height = even.width, even.height
+        return even.i420()
+
+
+class LocalTracks:
+    """The tracks of one local stream: made once, shared by all peers that send it."""
+
+    def __init__(self, stream: LocalStream) -> None:
+        self._video = webrtc.VideoTrackGenerator()
+        self._audio = webrtc.MediaStreamTrackGenerator("audio")
+        self._stream = ref(stream)  # a value must not keep its key alive
+        self._users = 0
+        self._subscriptions: list[Subscription] = []
+        self.group = webrtc.MediaStream()
+
+    @classmethod
+    def of(cls, stream: LocalStream) -> LocalTracks:
+        """The tracks of this stream."""
+        tracks = _tracks.get(stream)
+        if tracks is None:
+            tracks = _tracks[stream] = cls(stream)
+        return tracks
+
+    @property
+    def video(self) -> webrtc.MediaStreamTrack:
+        """The track of pictures."""
+        return self._video.track
+
+    @property
+    def audio(self) -> webrtc.MediaStreamTrack:
+        """The track of sound."""
+        return self._audio
+
+    def acquire(self) -> None:
+        """A connected peer begins to send these tracks."""
+        self._users += 1
+        stream = self._stream()
+        if self._users == 1 and stream is not None and not stream.closed:
+            self._subscriptions = [
+                stream.add_video_sink(self._write_video),
+                stream.add_audio_sink(self._write_audio),
+            ]
+
+    def release(self) -> None:
+        """A peer ends sending them."""
+        self._users -= 1
+        if self._users == 0:
+            for subscription in self._subscriptions:
+                subscription.close()
+            self._subscriptions = []
+
+    def _write_video(self, frame: VideoFrame) -> None:
+        buffer = frame.buffer if isinstance(frame, NativeVideoFrame) else native_buffer(frame)
+        self._video._native.writeVideo(buffer, round(frame.timestamp * 1e6), frame.rotation)
+
+    def _write_audio(self, frame: AudioFrame) -> None:
+        data = np.ascontiguousarray(frame.samples).tobytes()
+        self._audio._generator.writeAudio(
+            data, frame.sample_rate, frame.channels, len(frame.samples)
+        )
+
+
+def native_buffer(frame: VideoFrame) -> wrtc.VideoFrameBuffer:
+    """Copy a picture into libwebrtc's memory."""
+    width, height = frame.width, frame.height
+    size = width * height
+    layout = [(0, width), (size, width // 2), (size * 5 // 4, width // 2)]
+    return wrtc.VideoFrameBuffer.fromData("I420", width, height, frame.i420(), layout)
+
+
+class RemoteTracks:
+    """Reads the tracks of one opponent into a `RemoteStream`, while somebody listens."""
+
+    def __init__(self) -> None:
+        self.stream = RemoteStream(self._update)
+        self._tracks: dict[str, webrtc.MediaStreamTrack] = {}
+        self._readers: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, track: webrtc.MediaStreamTrack) -> None:
+        """The opponent has a (new) track of this kind."""
+        kind = str(track.kind.value)
+        self._stop(kind)
+        self._tracks[kind] = track
+        self.stream.add_track(kind)
+        self._update()
+
+    async def close(self) -> None:
+        """End reading and close the stream."""
+        readers = list(self._readers.values())
+        self.stream.close()
+        for kind in list(self._readers):
+            self._stop(kind)
+        self._tracks.clear()
+        await asyncio.gather(*readers, return_exceptions=True)
+
+    def _update(self) -> None:
+        wanted = {"video": self.stream.wants_video, "audio": self.stream.wants_audio}
+        for kind, track in self._tracks.items():
+            if not wanted[kind]:
+                self._stop(kind)
+            elif kind not in self._readers:
+                read = self._read_video(track) if kind == "video" else self._read_audio(track)
+                self._readers[kind] = asyncio.get_running_loop().create_task(read)
+
+    def _stop(self, kind: str) -> None:
+        reader = self._readers.pop(kind, None)
+        if reader is not None:
+            reader.cancel()
+
+    async def _read_video(self, track: webrtc.MediaStreamTrack) -> None:
+        async for frame in _processor(track, MAX_QUEUED_PICTURES).readable:
+            with contextlib.closing(frame):
+                assert isinstance(frame, webrtc.VideoFrame)
+                timestamp = frame.timestamp / 1e6
+                self.stream.deliver_video(
+                    NativeVideoFrame(frame._resource, timestamp, frame.rotation)
+                )
+
+    async def _read_audio(self, track: webrtc.MediaStreamTrack) -> None:
+        async for block in _processor(track, MAX_QUEUED_BLOCKS).readable:
+            with contextlib.closing(block):
+                assert isinstance(block, webrtc.AudioData)
+                samples: Pcm = np.frombuffer(block._data or b"", np.int16)
+                if block.number_of_channels > 1:
+                    samples = samples.reshape(-1, block.number_of_channels)
+                rate, timestamp = round(block.sample_rate), block.timestamp / 1e6
+                self.stream.deliver_audio(AudioFrame(samples, rate, timestamp))
+
+
+def _processor(track: webrtc.MediaStreamTrack, max_queued: int) -> webrtc.MediaStreamTrackProcessor:
+    init = webrtc.MediaStreamTrackProcessorInit(track, max_buffer_size=max_queued)
+    return webrtc.MediaStreamTrackProcessor(init)
