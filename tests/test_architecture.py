@@ -65,7 +65,9 @@ def test_pure_cores_know_no_world(layer: str) -> None:
 
 def test_only_media_knows_the_engine() -> None:
     """The WebRTC engine's package is imported by `media` alone."""
-    others = itertools.chain.from_iterable(modules(layer) for layer in MAY_IMPORT if layer != "media")
+    others = itertools.chain.from_iterable(
+        modules(layer) for layer in MAY_IMPORT if layer != "media"
+    )
     for path in others:
         used = {name.split(".")[0] for name in imports(path)}
         assert not used & {"webrtc", "wrtc"}, path.relative_to(ROOT)
@@ -73,6 +75,8 @@ def test_only_media_knows_the_engine() -> None:
 
 def test_every_layer_is_listed() -> None:
     """A new folder or module at the top needs a decision about its place."""
-    found = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    found = {
+        path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"
+    }
     assert found == set(MAY_IMPORT)
     assert {path.stem for path in PACKAGE.glob("*.py")} == {"__init__", *VOCABULARY}

@@ -69,7 +69,7 @@ def page_server() -> Iterator[str]:
 
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Chromium without a window: the system's, the one playwright installed, or $RINGMESH_CHROMIUM."""
+    """Chromium without a window: $RINGMESH_CHROMIUM, the system's, or the one of playwright."""
     path = os.environ.get("RINGMESH_CHROMIUM") or shutil.which("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
@@ -106,7 +106,9 @@ class BrowserPeer:
             "([name, args]) => window.peer[name](...args)", [name, list(arguments)]
         )
 
-    async def events(self, name: str | None = None, session: str | None = None) -> list[dict[str, Any]]:
+    async def events(
+        self, name: str | None = None, session: str | None = None
+    ) -> list[dict[str, Any]]:
         """What the SDK told the page so far, oldest first."""
         found: list[dict[str, Any]] = await self.page.evaluate("() => window.peer.events")
         return [

@@ -89,9 +89,7 @@ async def sign_in(server: Server, login: Callable[[], str]) -> AsyncIterator[Sig
 
         async def enter(name: str | None = None, **options: object) -> ringmesh.Connection:
             return await stack.enter_async_context(
-                ringmesh.connect(
-                    server.url, login=name or login(), password=PASSWORD, **options
-                )
+                ringmesh.connect(server.url, login=name or login(), password=PASSWORD, **options)
             )
 
         yield enter

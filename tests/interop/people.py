@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import numpy as np
 
@@ -56,13 +55,6 @@ async def hears(session: ringmesh.P2PSession, user_id: int, hertz: float) -> Non
     except TimeoutError:
         pass
     raise AssertionError(f"expected a tone of {hertz} Hz, heard {tone}")
-
-
-async def until(condition: Callable[[], bool], limit: float = LIMIT) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(limit):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def coded(stream_id: int, tone_hz: float, *, video: bool = True) -> LocalStream:
