@@ -1,0 +1,43 @@
+"""All of the accounts in one place, as REST, chat and the command line use them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ringmesh.server.accounts.applications import Applications
+from ringmesh.server.accounts.passwords import Passwords
+from ringmesh.server.accounts.sessions import Sessions
+from ringmesh.server.accounts.sign_in import SignIn
+from ringmesh.server.accounts.users import Users
+from ringmesh.server.settings import Settings
+from ringmesh.server.store.contract import Store
+
+
+class Accounts:
+    """Applications, users, sessions and log-ins over one store, which it closes.
+
+    Args:
+        clock: seconds since 1970-01-01 UTC.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._guest_lifetime = settings.guest_lifetime_seconds
+        self._passwords = Passwords()
+        self.applications = Applications(store, clock)
+        self.sessions = Sessions(store, settings, clock)
+        self.users = Users(store, self._passwords, clock)
+        self.sign_in = SignIn(store, settings, self._passwords, self.sessions, self.users)
+
+    async def close(self) -> None:
+        """Finish what is under way and close the store."""
+        await self._passwords.close()
+        await self._store.close()
+
+    async def remove_expired(self) -> None:
+        """Remove some of the sessions that have ended and of the guests whose time is over."""
+        await self.sessions.remove_expired()
+        await self.users.remove_expired_guests(self._guest_lifetime)
