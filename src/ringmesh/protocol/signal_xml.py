@@ -1,4 +1,4 @@
-"""Call signals as XML: ``<message type="headline">`` with ``<extraParams>``. See docs/protocol.md."""
+"""Call signals as XML: headline messages with ``<extraParams>``; docs/protocol.md has them all."""
 
 from __future__ import annotations
 

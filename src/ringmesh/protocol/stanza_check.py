@@ -1,12 +1,44 @@
 """The server's hot path: is a frame exactly one element that is safe to forward, and who is it for?
 
-Whatever passes is forwarded in the sender's own bytes, with a start tag that names the true
-sender, so this check is what makes injection impossible.
+What passes is forwarded in the sender's own bytes, with a start tag that names the true sender,
+so this check is what makes injection impossible. A fresh expat parser reads each frame, of
+which only the first start tag reaches Python. Where expat refuses a name that JavaScript SDKs
+make from object keys (``<0>``), the lenient reader decides, which is as strict otherwise.
+
+The receivers' parsers are not conforming ones, so what is well-formed must also mean the same to
+them: see the rules on prefixes, names and CDATA.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pyexpat import ExpatError, ParserCreate, XMLParserType
+from typing import NoReturn
+
+from ringmesh.errors import StanzaError
+from ringmesh.protocol.element import (
+    CLIENT_NS,
+    MAX_ATTRIBUTES,
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_FRAME_BYTES,
+    Element,
+    escape_attribute,
+    is_name,
+    read,
+    write,
+)
+
+_INVALID_TOKEN = 4  # expat's code for a malformed name, among others
+_UNMEASURED_BYTES = len(b"<a></a>") * MAX_DEPTH  # a shorter frame is never too deep
+_NAME = re.compile(rb"<([A-Za-z_][\w.:-]*+)(?=[ \t\r\n/>])")
+_ATTRIBUTE = re.compile(rb"""[ \t\r\n]++([^\s=]++)\s*+=\s*+("[^"]*+"|'[^']*+')""")
+_PLAIN_TAG = re.compile(rb'<[a-z]++(?: [a-z]++="[^"]*+")*+ ?/?>')
+_DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*+\?>[ \t\r\n]*+")
+_RELAYED_NAME = re.compile(r"[\w.-]++")
+_STRANGE_CHARACTER = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 @dataclass(slots=True)
@@ -18,12 +50,16 @@ class CheckedStanza:
         xmlns: its namespace; ``jabber:client`` where the sender wrote none.
         attributes: unprefixed attributes of the start tag, decoded.
         frame: the element's bytes, without white space around them.
+        name_end: where the attributes begin in `frame`.
+        names_xmlns: whether the start tag itself declares the namespace.
     """
 
     name: str
     xmlns: str
     attributes: dict[str, str]
     frame: bytes
+    name_end: int
+    names_xmlns: bool
 
 
 def check(frame: bytes) -> CheckedStanza:
@@ -33,9 +69,149 @@ def check(frame: bytes) -> CheckedStanza:
         StanzaError: it is not exactly one well-formed, bounded element without DTD,
             processing instruction and comment, or it forges a carbon copy.
     """
-    raise NotImplementedError
+    if len(frame) > MAX_FRAME_BYTES:
+        raise StanzaError(f"frame longer than {MAX_FRAME_BYTES} octets")
+    frame = frame.strip(b" \t\r\n")
+    if frame.startswith(b"<?xml"):
+        frame = _DECLARATION.sub(b"", frame, count=1)
+    start = _NAME.match(frame)
+    if start is None:  # besides, expat takes no such frame for UTF-16
+        raise StanzaError("frame that does not begin with a tag")
+    try:
+        tag, attributes = _parse(frame)
+    except ExpatError as error:
+        if error.code != _INVALID_TOKEN:
+            raise StanzaError(str(error)) from None
+        return _check_leniently(frame, start.end())
+    if b"!" in frame and b"<![CDATA[" in frame:  # some SDKs cannot read it
+        return _rewritten(read(frame))
+    xmlns, _, name = tag.rpartition(" ")
+    stanza = CheckedStanza(name, xmlns or CLIENT_NS, attributes, frame, start.end(), xmlns != "")
+    if not xmlns or not _PLAIN_TAG.match(frame):
+        _check_start_tag(stanza)
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise StanzaError("too many attributes")
+    if b"forwarded" in frame:
+        _check_carbon(read(frame))
+    return stanza
 
 
 def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
     """The frame to forward: `from` set, `to` replaced if given, all else as the sender wrote it."""
-    raise NotImplementedError
+    frame, end, attributes = stanza.frame, stanza.name_end, stanza.attributes
+    added = f' from="{escape_attribute(from_jid)}"'
+    if to is not None:
+        added += f' to="{escape_attribute(to)}"'
+    if not stanza.names_xmlns:
+        added += f' xmlns="{CLIENT_NS}"'
+    if "from" in attributes or (to is not None and "to" in attributes):
+        replaced = (b"from",) if to is None else (b"from", b"to")
+        for match in _attributes(frame, end):
+            if match[1] not in replaced:
+                added += match[0].decode()
+            end = match.end()
+    return b"".join((frame[: stanza.name_end], added.encode(), frame[end:]))
+
+
+def _parse(frame: bytes) -> tuple[str, dict[str, str]]:
+    """Name and attributes of the first tag of a frame that is well-formed and bounded."""
+    parser = ParserCreate("utf-8", " ")
+    root: list[tuple[str, dict[str, str]]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        root.append((name, attributes))
+        parser.StartElementHandler = None
+        if len(frame) > _UNMEASURED_BYTES:
+            _measure(frame, parser)
+
+    parser.StartElementHandler = start
+    if b"!" in frame or b"?" in frame:
+        parser.StartDoctypeDeclHandler = _refuse
+        parser.ProcessingInstructionHandler = _refuse
+        parser.CommentHandler = _refuse
+    parser.Parse(frame, True)
+    return root[0]
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise StanzaError("DTD, processing instruction or comment")
+
+
+def _measure(frame: bytes, parser: XMLParserType) -> None:
+    """Have the parser measure the depth of a frame that has enough tags to be too deep."""
+    tags = frame.count(b"<")
+    if tags > 2 * MAX_ELEMENTS:
+        raise StanzaError("frame with too many elements")
+    if tags <= 2 * MAX_DEPTH:
+        return
+    depth = 1
+
+    def start(_name: str, _attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise StanzaError("frame that is too deep")
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+
+
+def _attributes(frame: bytes, pos: int) -> Iterator[re.Match[bytes]]:
+    """The attributes of a start tag that is known to be well-formed, as written."""
+    while match := _ATTRIBUTE.match(frame, pos):
+        yield match
+        pos = match.end()
+
+
+def _check_start_tag(stanza: CheckedStanza) -> None:
+    """Refuse prefixes on a stanza: some SDKs drop them, and would read ``x:from`` as `from`."""
+    if stanza.xmlns != CLIENT_NS:
+        return
+    for match in _attributes(stanza.frame, stanza.name_end):
+        if b":" in match[1] and match[1] != b"xml:lang":
+            raise StanzaError("prefix on a stanza")
+        if match[1] == b"xmlns" and not stanza.names_xmlns:
+            raise StanzaError("stanza in no namespace")
+
+
+def _check_carbon(root: Element) -> None:
+    """Refuse what only a server may send: some SDKs believe the `from` inside without a look."""
+    if root.child("sent"):
+        raise StanzaError("forged carbon copy")
+
+
+def _check_leniently(frame: bytes, name_end: int) -> CheckedStanza:
+    root = read(frame)
+    if not all(_RELAYED_NAME.fullmatch(each.name) for each in _walk(root)):
+        return _rewritten(root)
+    names_xmlns = any(match[1] == b"xmlns" for match in _attributes(frame, name_end))
+    xmlns = root.xmlns or ""
+    stanza = CheckedStanza(root.name, xmlns, root.attributes, frame, name_end, names_xmlns)
+    _check_start_tag(stanza)
+    _check_carbon(root)
+    return stanza
+
+
+def _rewritten(root: Element) -> CheckedStanza:
+    """The check of the same element in the writer's plain form.
+
+    A blank, ``!`` or ``?`` in a name derails the parser of the JavaScript SDK, though it writes
+    such names: a receiver would read the rest of the frame as something else.
+    """
+    for each in _walk(root):
+        if not is_name(each.name):
+            name = _STRANGE_CHARACTER.sub("_", each.name)
+            each.name = name if is_name(name) else f"_{name}"
+    return check(write(root).encode())
+
+
+def _walk(root: Element) -> Iterator[Element]:
+    pending = [root]
+    while pending:
+        each = pending.pop()
+        pending += each.children
+        yield each
