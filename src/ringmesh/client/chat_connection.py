@@ -1,13 +1,47 @@
-"""The chat connection as the application sees it: kept up for as long as it is wanted."""
+"""The chat connection as the application sees it: kept up for as long as it is wanted.
+
+Three lifetimes: this object lives as long as the user is signed in, each `Chat` as long as one
+WebSocket, and the policy in `ringmesh.client.reconnect` decides about the time in between.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from enum import Enum
+
+from ringmesh.client.broadcast import Broadcast
+from ringmesh.client.chat import Chat, ChatLogin
+from ringmesh.client.config import CubeChatConnectionSettings, Endpoints
+from ringmesh.client.models import CubeSession
+from ringmesh.client.reconnect import ExponentialBackoff, ReconnectPolicy
+from ringmesh.client.rest import RestClient
+from ringmesh.errors import (
+    AuthenticationError,
+    InvalidStateError,
+    RingmeshError,
+)
+from ringmesh.signals import Call, Signal
+
+_logger = logging.getLogger(__name__)
+
+MAX_PENDING = 100
+"""Signals kept while the connection is down; beyond that the oldest are dropped."""
+
+MAX_PENDING_AGE = 30.0
+"""Seconds after which a kept signal is not worth sending any more."""
 
 
 class CubeChatConnectionState(Enum):
-    """What the chat connection is doing."""
+    """What the chat connection is doing.
+
+    ``IDLE`` not logged in yet; ``CONNECTING`` the first attempt; ``READY`` signals flow;
+    ``RECONNECTING`` it was lost and comes back; ``AUTHENTICATION_FAILURE`` and ``FORCE_CLOSED`` it
+    was lost and does not come back by itself; ``CLOSED`` logged out.
+    """
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -19,34 +53,239 @@ class CubeChatConnectionState(Enum):
 
 
 class CubeChatConnection:
-    """Carries call signals and comes back by itself after it was lost."""
+    """Carries call signals and comes back by itself after it was lost.
+
+    Signals sent while it is down are kept, at most 100 of them for at most 30 seconds, and sent in
+    order when it is back; so are those whose arrival the server had not confirmed. A `Call` is not
+    kept, since the call repeats it.
+
+    Attributes:
+        on_signal: called on the event loop with (sender's user id, signal).
+        error: why the connection is down, None while it is up.
+    """
+
+    def __init__(
+        self,
+        rest: RestClient,
+        endpoints: Endpoints,
+        settings: CubeChatConnectionSettings,
+        *,
+        policy: ReconnectPolicy | None = None,
+    ) -> None:
+        longest = settings.reconnection_timeout / 1000
+        self.on_signal: Callable[[int, Signal], None] | None = None
+        self.error: RingmeshError | None = None
+        self._rest = rest
+        self._endpoints = endpoints
+        self._settings = settings
+        self._policy = policy or ExponentialBackoff(
+            first=longest / 20, maximum=longest, attempts=settings.total_reconnections
+        )
+        self._stable_after = longest
+        self._state = CubeChatConnectionState.IDLE
+        self._states: Broadcast[CubeChatConnectionState] = Broadcast()
+        self._destroyed = False
+        self._leaving = False
+        self._chat: Chat | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._pending: deque[tuple[float, int, Signal]] = deque(maxlen=MAX_PENDING)
 
     @property
     def state(self) -> CubeChatConnectionState:
         """What it is doing now."""
-        raise NotImplementedError
+        return self._state
 
     @property
     def connection_state_stream(self) -> AsyncIterator[CubeChatConnectionState]:
-        """The state now and each one after it."""
-        raise NotImplementedError
+        """The state now and each one after it; ends with `destroy`."""
+        states = self._states.subscribe()
+        states.push(self._state)
+        return states
 
     def is_authenticated(self) -> bool:
         """Whether signals can be sent at this moment."""
-        raise NotImplementedError
+        return self._state is CubeChatConnectionState.READY
 
     async def login(self) -> None:
-        """Connect. Raises `AuthenticationError` or `ConnectionFailedError` if that fails."""
-        raise NotImplementedError
+        """Connect. Does nothing while connected or reconnecting.
+
+        Raises `AuthenticationError` or `ConnectionFailedError` if the first attempt fails, and
+        `InvalidStateError` after `destroy`.
+        """
+        if self._destroyed:
+            raise InvalidStateError("the chat connection was destroyed")
+        if self._task is not None and not self._task.done():
+            return
+        first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._leaving = False
+        self._set_state(CubeChatConnectionState.CONNECTING)
+        self._task = asyncio.create_task(self._run(first), name="chat connection")
+        try:
+            await first
+        except BaseException:
+            await self._stop()
+            raise
 
     async def relogin(self) -> None:
-        """Drop the connection and make a new one at once."""
-        raise NotImplementedError
+        """Drop the connection, if there is one, and make a new one at once."""
+        if self._task is None or self._task.done():
+            await self.login()
+            return
+        self._hurry.set()
+        if self._chat is not None:
+            await self._chat.close()
 
     async def logout(self) -> None:
-        """Close it in order. `login` opens it again."""
-        raise NotImplementedError
+        """Close the connection in order and drop what was kept. `login` opens it again."""
+        self._leaving = True
+        if self._chat is not None:
+            await self._chat.close()
+        await self._stop()
+        self._pending.clear()
+        self._set_state(CubeChatConnectionState.CLOSED)
 
     async def destroy(self) -> None:
         """Close it for good."""
-        raise NotImplementedError
+        await self.logout()
+        self._destroyed = True
+        self._states.close()
+
+    def send_signal(self, user_id: int, signal: Signal) -> None:
+        """Send to all devices of a user, in order; kept for later while the connection is down."""
+        chat = self._chat
+        if chat is not None and self.is_authenticated() and chat.send(user_id, signal):
+            return
+        self._keep(user_id, signal)
+
+    def _keep(self, user_id: int, signal: Signal) -> None:
+        if isinstance(signal, Call):
+            return
+        if len(self._pending) == MAX_PENDING:
+            _logger.warning("chat is down and too many signals wait: dropped the oldest")
+        self._pending.append((asyncio.get_running_loop().time(), user_id, signal))
+
+    def _flush(self, chat: Chat) -> None:
+        oldest = asyncio.get_running_loop().time() - MAX_PENDING_AGE
+        pending = [entry for entry in self._pending if entry[0] >= oldest]
+        self._pending.clear()
+        for entry in pending:
+            if not chat.send(*entry[1:]):
+                self._pending.append(entry)
+
+    async def _run(self, first: asyncio.Future[None]) -> None:
+        try:
+            await self._keep_up(first)
+        except Exception as error:
+            _logger.exception("chat connection broke")
+            self._set_state(CubeChatConnectionState.FORCE_CLOSED)
+            if not first.done():
+                first.set_exception(error)
+
+    async def _keep_up(self, first: asyncio.Future[None]) -> None:
+        """Connect, again and again, until logged out or there is no point in it."""
+        attempt = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                chat = await self._connect()
+            except RingmeshError as error:
+                self.error = error
+                if isinstance(error, AuthenticationError) or not first.done():
+                    self._give_up(first, error)
+                    return
+                _logger.info("chat attempt %d failed: %s", attempt, error)
+            else:
+                begun = loop.time()
+                await self._use(chat, first)
+                if self._leaving:
+                    return
+                if loop.time() - begun >= self._stable_after:
+                    attempt = 0
+            attempt += 1
+            if not await self._pause(attempt):
+                self._set_state(CubeChatConnectionState.FORCE_CLOSED)
+                return
+
+    async def _use(self, chat: Chat, first: asyncio.Future[None]) -> None:
+        """Serve one connection until it ends."""
+        self._chat = chat
+        self.error = None
+        self._set_state(CubeChatConnectionState.READY)
+        if not first.done():
+            first.set_result(None)
+        self._flush(chat)
+        try:
+            self.error = await chat.serve()
+        finally:
+            self._chat = None
+            for user_id, signal in chat.unconfirmed():
+                self._keep(user_id, signal)
+        if not self._leaving:
+            _logger.info("chat connection lost: %s", self.error)
+            self._set_state(CubeChatConnectionState.RECONNECTING)
+
+    async def _connect(self) -> Chat:
+        """One attempt; a refused token is renewed and tried once more."""
+        session = self._session()
+        try:
+            return await self._open(session)
+        except AuthenticationError:
+            return await self._open(await self._rest.restore_session(session))
+
+    async def _open(self, session: CubeSession) -> Chat:
+        login = ChatLogin(
+            user_id=session.user_id,
+            app_id=session.application_id,
+            domain=self._endpoints.chat_domain,
+            password=session.token,
+        )
+        chat = Chat(self._endpoints.chat_url, login, self._settings, self._receive)
+        await chat.open()
+        return chat
+
+    async def _pause(self, attempt: int) -> bool:
+        """Wait as the policy says; False to give up."""
+        if self._hurry.is_set():
+            self._hurry.clear()
+            return True
+        delay = self._policy.delay(attempt)
+        if delay is None:
+            return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), delay)
+        self._hurry.clear()
+        return True
+
+    def _give_up(self, first: asyncio.Future[None], error: RingmeshError) -> None:
+        refused = isinstance(error, AuthenticationError)
+        _logger.error("chat connection given up: %s", error)
+        self._set_state(
+            CubeChatConnectionState.AUTHENTICATION_FAILURE
+            if refused
+            else CubeChatConnectionState.CLOSED
+        )
+        if not first.done():
+            first.set_exception(error)
+
+    def _receive(self, user_id: int, signal: Signal) -> None:
+        if self.on_signal is not None:
+            self.on_signal(user_id, signal)
+
+    def _session(self) -> CubeSession:
+        if self._rest.session is None or not self._rest.session.user_id:
+            raise InvalidStateError("sign in as a user before the chat is used")
+        return self._rest.session
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _set_state(self, state: CubeChatConnectionState) -> None:
+        if state is self._state:
+            return
+        _logger.info("chat state=%s", state.value)
+        self._state = state
+        self._states.publish(state)

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import TypeVar
 
-from ringmesh.client.events import Event, EventStream
-from ringmesh.client.session import P2PSession
-from ringmesh.signals import CallType, UserInfo
+from ringmesh.calls.book import CallBook, CallEffects
+from ringmesh.calls.effects import CallEvent, Effect, Ignored, Notify, Send
+from ringmesh.calls.machine import CallMachine
+from ringmesh.client import events
+from ringmesh.client.callbacks import CallbackRunner
+from ringmesh.client.chat_connection import CubeChatConnection
+from ringmesh.client.config import RTCConfig, RTCMediaConfig, check_bandwidth
+from ringmesh.client.events import Event, EventHub, EventStream
+from ringmesh.client.ice_servers import IceServerCache
+from ringmesh.client.rest import RestClient
+from ringmesh.client.session import P2PSession, SessionServices
+from ringmesh.client.user_info import announced_bandwidth, check_user_info
+from ringmesh.errors import InvalidStateError
+from ringmesh.ice import IceServer
+from ringmesh.media.engine import Engine
+from ringmesh.media.wrtc_engine import WrtcEngine
+from ringmesh.signals import CallType, HangUp, Signal, UserInfo
+
+_logger = logging.getLogger(__name__)
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
+
+MAX_ENDED = 100
+"""Sessions that are over and still known; the oldest are forgotten."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that `P2PClient.close` waits for connections, and then for callbacks, to finish."""
 
 
 class P2PClient:
@@ -22,27 +50,86 @@ class P2PClient:
             in a call that is over or unknown.
     """
 
-    on_receive_new_session: Callable[[P2PSession], object] | None
-    on_session_closed: Callable[[P2PSession], object] | None
-    on_invalid_event: Callable[[P2PSession | None, int, UserInfo], object] | None
+    def __init__(
+        self,
+        chat: CubeChatConnection,
+        rest: RestClient,
+        config: RTCConfig | None = None,
+        media: RTCMediaConfig | None = None,
+        *,
+        engine: Engine | None = None,
+    ) -> None:
+        self.on_receive_new_session: Callable[[P2PSession], object] | None = None
+        self.on_session_closed: Callable[[P2PSession], object] | None = None
+        self.on_invalid_event: Callable[[P2PSession | None, int, UserInfo], object] | None = None
+        self._chat = chat
+        self._rest = rest
+        self._config = config or RTCConfig()
+        self._media = media or RTCMediaConfig()
+        self._ice_servers = IceServerCache(self._fetch_ice_servers)
+        self._callbacks = CallbackRunner()
+        self._hub = EventHub()
+        self._services = SessionServices(
+            engine=engine or WrtcEngine(),
+            ice_servers=self._ice_servers.get,
+            relay_only=self._config.always_relay_calls,
+            callbacks=self._callbacks,
+            send=chat.send_signal,
+            dial=self._dial,
+            stepped=self._set_timer,
+            closed=self._session_closed,
+        )
+        self._book: CallBook | None = None
+        self._sessions: OrderedDict[CallMachine, P2PSession] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Begin to receive calls. The REST session must be a user's."""
+        if self._rest.session is None or not self._rest.session.user_id:
+            raise InvalidStateError("sign in as a user before calls are used")
+        self._book = CallBook(self._rest.session.user_id, self._config.call_config())
+        self._chat.on_signal = self._receive
+        await self._ice_servers.get()
+
+    async def close(self) -> None:
+        """Hang up all calls and receive no more. Waits a few seconds for what is under way."""
+        sessions = list(self._sessions.values())
+        for session in sessions:
+            await session.hang_up()
+        self._chat.on_signal = None
+        self._book = None
+        self._set_timer()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await asyncio.gather(*(session.wait_peers_closed() for session in sessions))
+        await self._callbacks.aclose(CLOSE_TIMEOUT)
+        self._hub.close()
 
     @property
     def sessions(self) -> Mapping[str, P2PSession]:
-        """Calls by id: the running ones and those that ended until `clear_session`."""
-        raise NotImplementedError
+        """Calls by id: those under way and the last hundred that ended."""
+        return MappingProxyType({item.session_id: item for item in self._sessions.values()})
 
     def create_call_session(
         self,
         call_type: CallType,
         opponents_ids: Iterable[int],
         *,
-        max_bandwidth: int = 0,
+        max_bandwidth: int | None = None,
     ) -> P2PSession:
         """A new call that rings nobody yet.
 
+        Args:
+            max_bandwidth: kbit/s for each video sender of every participant, 0 for no limit;
+                None takes `RTCMediaConfig.max_bandwidth`.
+
         Raises `ConfigurationError` unless there are one to three opponents besides us.
         """
-        raise NotImplementedError
+        limit = self._media.max_bandwidth if max_bandwidth is None else max_bandwidth
+        check_bandwidth(limit)
+        book = self._require_book()
+        call = book.create_call(str(uuid.uuid4()), CallType(call_type), opponents_ids)
+        return self._add_session(P2PSession(call, self._services, max_bandwidth=limit), call)
 
     async def reject_call(
         self,
@@ -51,17 +138,117 @@ class P2PClient:
         user_info: UserInfo | None = None,
     ) -> None:
         """Decline a call over REST, without its session object, towards each of these members."""
-        raise NotImplementedError
+        info = check_user_info(user_info)
+        for user_id in call_members:
+            await self._rest.reject_call(session_id, user_id, info)
 
     def clear_session(self, session_id: str) -> None:
-        """Forget a call that is over. Raises `InvalidStateError` while it runs."""
-        raise NotImplementedError
+        """Forget a call that is over. Raises `InvalidStateError` while it is under way."""
+        for call, session in list(self._sessions.items()):
+            if session.session_id == session_id:
+                if session.close_reason is None:
+                    raise InvalidStateError("the call is not over")
+                del self._sessions[call]
 
     def events(self) -> EventStream:
         """`ReceiveNewSession`, `SessionClosed` and `InvalidEvent` from now on."""
-        raise NotImplementedError
+        return self._hub.subscribe()
 
     async def wait_for(self, *kinds: type[AnyEvent], timeout: float | None = None) -> AnyEvent:
         """The next event of these kinds. Raises `TimeoutError` after `timeout` seconds and
         `InvalidStateError` when the client is closed."""
-        raise NotImplementedError
+        return await self._hub.wait_for(kinds, None, timeout)
+
+    def _receive(self, user_id: int, signal: Signal) -> None:
+        if self._book is not None:
+            self._perform(self._book.receive(signal, user_id, self._now()))
+
+    def _dial(self, call: CallMachine, user_info: UserInfo) -> None:
+        self._perform(self._require_book().dial(call, self._now(), user_info))
+
+    def _tick(self) -> None:
+        if self._book is not None:
+            self._perform(self._book.tick(self._now()))
+
+    def _perform(self, steps: Sequence[CallEffects]) -> None:
+        for step in steps:
+            if step.call is None:
+                self._perform_without_session(step.effects)
+            else:
+                self._session_of(step.call, step.effects).perform(step.effects)
+        self._set_timer()
+
+    def _perform_without_session(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(user_id, signal):
+                    self._chat.send_signal(user_id, signal)
+                case Ignored(user_id, signal, reason):
+                    _logger.info(
+                        "ignored %s from user %d: %s",
+                        type(signal).__name__,
+                        user_id,
+                        reason.value,
+                    )
+                    if isinstance(signal, HangUp):
+                        known = self.sessions.get(signal.session_id)
+                        self._tell(events.InvalidEvent(known, user_id, signal.user_info))
+                case _:
+                    raise AssertionError(f"{effect} without a call")
+
+    def _session_of(self, call: CallMachine, effects: Sequence[Effect]) -> P2PSession:
+        """The session of a call; one that has just begun to ring is made and announced."""
+        session = self._sessions.get(call)
+        if session is None:
+            info = _announcement(effects)
+            session = P2PSession(
+                call, self._services, user_info=info, max_bandwidth=announced_bandwidth(info)
+            )
+            self._add_session(session, call)
+            self._tell(events.ReceiveNewSession(session))
+        return session
+
+    def _add_session(self, session: P2PSession, call: CallMachine) -> P2PSession:
+        self._sessions[call] = session
+        ended = [key for key, item in self._sessions.items() if item.close_reason is not None]
+        for key in ended[: max(0, len(ended) - MAX_ENDED)]:
+            del self._sessions[key]
+        return session
+
+    def _session_closed(self, session: P2PSession) -> None:
+        self._tell(events.SessionClosed(session))
+
+    def _tell(self, event: Event) -> None:
+        self._hub.publish(event)
+        self._callbacks.run(getattr(self, event.callback), *event.arguments())
+
+    def _set_timer(self) -> None:
+        """Be woken when the next thing in any call is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._book.deadline() if self._book is not None else None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+    async def _fetch_ice_servers(self) -> Sequence[IceServer]:
+        if self._config.ice_servers is not None:
+            return self._config.ice_servers
+        return await self._rest.ice_servers()
+
+    def _require_book(self) -> CallBook:
+        if self._book is None:
+            raise InvalidStateError("calls have not been started, or were closed")
+        return self._book
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _announcement(effects: Sequence[Effect]) -> UserInfo:
+    """What the caller told with a call that has just begun to ring."""
+    for effect in effects:
+        if isinstance(effect, Notify) and effect.event is CallEvent.RECEIVE_NEW_SESSION:
+            return effect.user_info
+    return {}

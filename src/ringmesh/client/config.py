@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ringmesh.calls.config import MIN_DIALING_TIME_INTERVAL, CallConfig
 from ringmesh.errors import ConfigurationError
 from ringmesh.ice import IceServer
 
@@ -16,9 +17,6 @@ DEFAULT_NO_ANSWER_TIMEOUT = 60.0
 
 DEFAULT_DIALING_TIME_INTERVAL = 5.0
 """Seconds between two repeats of an unanswered call."""
-
-MIN_DIALING_TIME_INTERVAL = 3.0
-"""Seconds; repeating faster than this gains nothing and costs every party."""
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
@@ -41,12 +39,12 @@ class RTCConfig:
     Attributes:
         no_answer_timeout: seconds (1 to 3600) after which an unanswered call ends, on both sides.
         dialing_time_interval: seconds (3 to 60) between two repeats of an unanswered call.
-        disconnect_time_interval: seconds (0 to 3600) that a lost connection to a user may take to
+        disconnect_time_interval: seconds (1 to 3600) that a lost connection to a user may take to
             come back before that user counts as gone.
         ice_servers: STUN and TURN servers; None asks the Ringmesh server for its own.
         always_relay_calls: send media through TURN only, which hides the parties' addresses.
-        max_calls: running and ringing calls, 1 to 100, above which a further incoming one is
-            answered with busy; None leaves that to the application.
+        max_calls: calls at one time (1 to 100), ringing ones included; a further incoming one is
+            answered with busy.
     """
 
     no_answer_timeout: float = DEFAULT_NO_ANSWER_TIMEOUT
@@ -54,17 +52,25 @@ class RTCConfig:
     disconnect_time_interval: float = 30.0
     ice_servers: tuple[IceServer, ...] | None = None
     always_relay_calls: bool = False
-    max_calls: int | None = None
+    max_calls: int = 16
 
     def __post_init__(self) -> None:
         _check("no_answer_timeout", self.no_answer_timeout, 1, 3600)
         _check("dialing_time_interval", self.dialing_time_interval, MIN_DIALING_TIME_INTERVAL, 60)
-        _check("disconnect_time_interval", self.disconnect_time_interval, 0, 3600)
-        if self.max_calls is not None:
-            _check_int("max_calls", self.max_calls, 1, 100)
+        _check("disconnect_time_interval", self.disconnect_time_interval, 1, 3600)
+        _check_int("max_calls", self.max_calls, 1, 100)
         for server in self.ice_servers or ():
             if not isinstance(server, IceServer) or not server.urls:
-                raise ConfigurationError(f"ice_servers must hold IceServer objects, not {server!r}")
+                raise ConfigurationError("ice_servers must hold IceServer objects with urls")
+
+    def call_config(self) -> CallConfig:
+        """The part that the call logic needs."""
+        return CallConfig(
+            no_answer_timeout=self.no_answer_timeout,
+            dialing_time_interval=self.dialing_time_interval,
+            disconnect_time_interval=self.disconnect_time_interval,
+            max_calls=self.max_calls,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

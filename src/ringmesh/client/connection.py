@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 
 from ringmesh.client.chat_connection import CubeChatConnection
 from ringmesh.client.client import P2PClient
@@ -11,10 +14,16 @@ from ringmesh.client.config import (
     Endpoints,
     RTCConfig,
     RTCMediaConfig,
+    check_url,
 )
-from ringmesh.client.models import CubeUser
-from ringmesh.client.rest import OnSessionRestore, RestClient
+from ringmesh.client.models import CubeSession, CubeUser
+from ringmesh.client.rest import HttpClient, OnSessionRestore, RestClient
 from ringmesh.client.users import Users
+from ringmesh.errors import ConfigurationError, ProtocolError, RingmeshError
+
+_logger = logging.getLogger(__name__)
+
+DISCOVERY_PATH = ".well-known/ringmesh.json"
 
 
 class Connection:
@@ -28,11 +37,14 @@ class Connection:
         users: looks users up.
     """
 
-    user: CubeUser
-    calls: P2PClient
-    chat: CubeChatConnection
-    rest: RestClient
-    users: Users
+    def __init__(
+        self, user: CubeUser, calls: P2PClient, chat: CubeChatConnection, rest: RestClient
+    ) -> None:
+        self.user = user
+        self.calls = calls
+        self.chat = chat
+        self.rest = rest
+        self.users = Users(rest)
 
     @property
     def id(self) -> int:
@@ -40,7 +52,8 @@ class Connection:
         return self.user.id
 
 
-def connect(
+@asynccontextmanager
+async def connect(
     url: str | None = None,
     *,
     login: str | None = None,
@@ -57,7 +70,7 @@ def connect(
     chat: CubeChatConnectionSettings | None = None,
     timeout: float = 10.0,
     on_session_restore: OnSessionRestore | None = None,
-) -> AbstractAsyncContextManager[Connection]:
+) -> AsyncIterator[Connection]:
     """Sign in at a server and be ready to call and to be called: ``async with connect(…) as me``.
 
     On leaving, running calls are hung up, the chat is logged out and the REST session deleted.
@@ -76,4 +89,103 @@ def connect(
         AuthenticationError: the credentials were refused.
         ConnectionFailedError: the server could not be reached.
     """
-    raise NotImplementedError
+    credentials = _credentials(login, email, password, token, guest)
+    if endpoints is None or app_id is None or auth_key is None:
+        if url is None or endpoints is not None:
+            raise ConfigurationError("give url, or all of endpoints, app_id and auth_key")
+        endpoints, found_id, found_key = await _discover(url, timeout)
+        app_id, auth_key = app_id or found_id, auth_key or found_key
+    rest = RestClient(
+        endpoints.api_url,
+        app_id=app_id,
+        auth_key=auth_key,
+        auth_secret=auth_secret,
+        timeout=timeout,
+        on_session_restore=on_session_restore,
+    )
+    connection = CubeChatConnection(rest, endpoints, chat or CubeChatConnectionSettings())
+    calls = P2PClient(connection, rest, rtc, media)
+    try:
+        user = await _sign_in(rest, credentials, token)
+        await calls.start()
+        await connection.login()
+        yield Connection(user, calls, connection, rest)
+    finally:
+        await calls.close()
+        await connection.destroy()
+        await _sign_out(rest, keep=token is not None)
+
+
+def _credentials(
+    login: str | None,
+    email: str | None,
+    password: str | None,
+    token: str | None,
+    guest: str | None,
+) -> dict[str, str] | None:
+    """The ``user`` part of a session request; None when a token is used."""
+    if sum(way is not None for way in (login, email, token, guest)) != 1:
+        raise ConfigurationError("sign in with one of login, email, token and guest")
+    if (password is None) != (login is None and email is None):
+        raise ConfigurationError("login and email need a password, token and guest have none")
+    if guest is not None:
+        return {"guest": "1", "full_name": guest}
+    if login is not None:
+        return {"login": login, "password": password or ""}
+    if email is not None:
+        return {"email": email, "password": password or ""}
+    return None
+
+
+async def _sign_in(
+    rest: RestClient, credentials: dict[str, str] | None, token: str | None
+) -> CubeUser:
+    if credentials is not None:
+        again = dict(credentials)
+
+        async def restore() -> CubeSession:
+            return await rest.create_session(again)
+
+        if rest.on_session_restore is None and "guest" not in credentials:
+            rest.on_session_restore = restore
+        session = await rest.create_session(credentials)
+    else:
+        session = await rest.adopt_token(token or "")
+    if session.user is not None:
+        return session.user
+    return await Users(rest).get(session.user_id)
+
+
+async def _sign_out(rest: RestClient, *, keep: bool) -> None:
+    try:
+        if not keep:
+            await rest.delete_session()
+    except RingmeshError as error:
+        _logger.info("session not deleted: %s", error)
+    finally:
+        await rest.aclose()
+
+
+async def _discover(url: str, timeout: float) -> tuple[Endpoints, int, str]:
+    """Ask a server for its endpoints, application id and authorisation key."""
+    check_url("url", url, "http", "https")
+    http = HttpClient(url, timeout=timeout)
+    try:
+        answer = await http.request("GET", DISCOVERY_PATH)
+    finally:
+        await http.aclose()
+    if not isinstance(answer, Mapping):
+        raise ProtocolError(f"{url} is no Ringmesh server")
+    return _read_discovery(url, answer)
+
+
+def _read_discovery(url: str, answer: Mapping[str, Any]) -> tuple[Endpoints, int, str]:
+    try:
+        endpoints = Endpoints(
+            api_url=url.rstrip("/"),
+            chat_url=str(answer["chat_url"]),
+            chat_domain=str(answer["chat_domain"]),
+        )
+        return endpoints, int(answer["application_id"]), str(answer["auth_key"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtocolError(f"{url} is no Ringmesh server: {error}") from error

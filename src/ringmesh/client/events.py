@@ -7,23 +7,18 @@ Each event belongs to the callback of the same name: `CallAcceptedByUser` is wha
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections import deque
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar, cast
 
+from ringmesh.client.broadcast import Broadcast, Subscription
 from ringmesh.errors import InvalidStateError
 from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.signals import UserInfo
 
 if TYPE_CHECKING:
     from ringmesh.client.session import P2PSession
-
-_logger = logging.getLogger(__name__)
-
-QUEUE_LIMIT = 1000
-"""Events that a slow reader may leave unread; beyond that the oldest are dropped and logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,79 +143,21 @@ class InvalidEvent(Event):
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 
 
-class EventStream:
-    """Events since its creation, to ``async for`` over; ends when its owner closes.
-
-    Close it with `aclose` (or leave its ``async with``) when breaking off early.
-    """
-
-    def __init__(self, hub: EventHub) -> None:
-        self._hub = hub
-        self._queue: deque[Event] = deque()
-        self._wakeup = asyncio.Event()
-        self._ended = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        while not self._queue:
-            if self._ended:
-                raise StopAsyncIteration
-            self._wakeup.clear()
-            await self._wakeup.wait()
-        return self._queue.popleft()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Stop; unread events are dropped."""
-        self._queue.clear()
-        self._hub.forget(self)
-
-    def push(self, event: Event) -> None:
-        if len(self._queue) >= QUEUE_LIMIT:
-            lost = self._queue.popleft()
-            _logger.warning("events are read too slowly: dropped %s", type(lost).__name__)
-        self._queue.append(event)
-        self._wakeup.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._wakeup.set()
+EventStream: TypeAlias = Subscription[Event]
+"""Events since its creation, to ``async for`` over; ends when the session or client does."""
 
 
-class EventHub:
-    """Hands the events of one session or client to everybody who reads them."""
+class EventHub(Broadcast[Event]):
+    """Hands out the events of one session or client."""
 
     def __init__(self, *, history: int = 0) -> None:
-        self._streams: set[EventStream] = set()
+        super().__init__()
         self._history: deque[Event] = deque(maxlen=history)
-        self._closed = False
 
-    def publish(self, event: Event) -> None:
-        """Add an event to every stream."""
-        self._history.append(event)
-        for stream in self._streams:
-            stream.push(event)
-
-    def stream(self) -> EventStream:
-        """A new stream; it has ended already if the hub is closed."""
-        stream = EventStream(self)
-        if self._closed:
-            stream.end()
-        else:
-            self._streams.add(stream)
-        return stream
-
-    def forget(self, stream: EventStream) -> None:
-        """Publish to this stream no longer, and end it."""
-        self._streams.discard(stream)
-        stream.end()
+    def publish(self, value: Event) -> None:
+        """Add an event to every stream, and to the history."""
+        self._history.append(value)
+        super().publish(value)
 
     async def wait_for(
         self, kinds: tuple[type[AnyEvent], ...], user_id: int | None, timeout: float | None
@@ -237,16 +174,9 @@ class EventHub:
         for event in self._history:
             if wanted(event):
                 return cast(AnyEvent, event)
-        async with asyncio.timeout(timeout), self.stream() as stream:
-            async for event in stream:
+        async with asyncio.timeout(timeout), self.subscribe() as events:
+            async for event in events:
                 if wanted(event):
                     return cast(AnyEvent, event)
         names = " or ".join(kind.__name__ for kind in kinds)
         raise InvalidStateError(f"closed without {names}")
-
-    def close(self) -> None:
-        """End every stream once it is read to its end."""
-        self._closed = True
-        for stream in self._streams:
-            stream.end()
-        self._streams.clear()

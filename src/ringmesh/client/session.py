@@ -1,18 +1,56 @@
-"""One call, as the application sees it."""
+"""One call, as the application sees it.
+
+A call changes in steps. Each step is one plain function call on the event loop: something happened
+(a verb, a signal, a report of the engine, a deadline), the call machine says what is to be done,
+and `perform` does it or hands it on: signals to the chat, operations to the peers' tasks, callbacks
+to the callback runner. Nothing in a step waits, so no step can be interleaved with another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
-from ringmesh.client.events import Event, EventStream
-from ringmesh.ice import IceConnectionState
+from ringmesh.calls.effects import (
+    AddCandidates,
+    CallEvent,
+    ClosePeer,
+    Effect,
+    Ignored,
+    MakeAnswer,
+    MakeOffer,
+    Notify,
+    Send,
+    SetAnswer,
+    SwitchSession,
+)
+from ringmesh.calls.machine import CallMachine
+from ringmesh.calls.transitions import EndReason, LegState, SessionState
+from ringmesh.client import events
+from ringmesh.client.callbacks import CallbackRunner
+from ringmesh.client.config import check_bandwidth
+from ringmesh.client.events import Event, EventHub, EventStream
+from ringmesh.client.peer import Peer
+from ringmesh.client.user_info import check_user_info
+from ringmesh.errors import InvalidStateError, MediaError
+from ringmesh.ice import IceCandidate, IceConnectionState, IceServer
+from ringmesh.media.engine import Engine, PeerCallbacks, PeerConnection
 from ringmesh.media.stats import PeerStats
 from ringmesh.media.streams import LocalStream, RemoteStream
-from ringmesh.signals import CallType, UserInfo
+from ringmesh.signals import CallType, Signal, UserInfo
+
+_logger = logging.getLogger(__name__)
 
 AnyEvent = TypeVar("AnyEvent", bound=Event)
 Result: TypeAlias = Awaitable[object] | None
+
+HISTORY = 1000
+"""Events of a call that `P2PSession.wait_for` can look back on."""
 
 
 class RTCSessionStateCallback:
@@ -35,6 +73,31 @@ class RTCSessionStateCallback:
         """The connection is closed for good."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionServices:
+    """What a session needs of the client it belongs to.
+
+    Attributes:
+        engine: makes peer connections.
+        ice_servers: the servers to make them with.
+        relay_only: whether media must go through TURN.
+        callbacks: runs the application's callbacks.
+        send: hands a signal for a user to the chat.
+        dial: starts an outgoing call.
+        stepped: told after each step, since deadlines may have changed.
+        closed: told when the call is over.
+    """
+
+    engine: Engine
+    ice_servers: Callable[[], Awaitable[Sequence[IceServer]]]
+    relay_only: bool
+    callbacks: CallbackRunner
+    send: Callable[[int, Signal], None]
+    dial: Callable[[CallMachine, UserInfo], None]
+    stepped: Callable[[], None]
+    closed: Callable[[P2PSession], None]
+
+
 class P2PSession:
     """A call with one to three opponents, made by `P2PClient`.
 
@@ -43,6 +106,7 @@ class P2PSession:
     hurt the call. `events` and `wait_for` tell the same.
 
     Attributes:
+        user_info: what the caller told with an incoming call.
         on_local_stream_received: called with (stream).
         on_remote_stream_received: called with (session, user_id, stream).
         on_remote_stream_removed: called with (session, user_id, stream).
@@ -53,132 +117,194 @@ class P2PSession:
         on_session_closed: called with (session), once.
     """
 
-    on_local_stream_received: Callable[[LocalStream], object] | None
-    on_remote_stream_received: Callable[[P2PSession, int, RemoteStream], object] | None
-    on_remote_stream_removed: Callable[[P2PSession, int, RemoteStream], object] | None
-    on_user_no_answer: Callable[[P2PSession, int], object] | None
-    on_call_accepted_by_user: Callable[[P2PSession, int, UserInfo], object] | None
-    on_call_rejected_by_user: Callable[[P2PSession, int, UserInfo], object] | None
-    on_receive_hung_up_from_user: Callable[[P2PSession, int, UserInfo], object] | None
-    on_session_closed: Callable[[P2PSession], object] | None
+    def __init__(
+        self,
+        call: CallMachine,
+        services: SessionServices,
+        *,
+        user_info: UserInfo | None = None,
+        max_bandwidth: int = 0,
+    ) -> None:
+        self.user_info: UserInfo = user_info or {}
+        self.on_local_stream_received: Callable[[LocalStream], object] | None = None
+        self.on_remote_stream_received: Callable[[P2PSession, int, RemoteStream], object] | None = (
+            None
+        )
+        self.on_remote_stream_removed: Callable[[P2PSession, int, RemoteStream], object] | None = (
+            None
+        )
+        self.on_user_no_answer: Callable[[P2PSession, int], object] | None = None
+        self.on_call_accepted_by_user: Callable[[P2PSession, int, UserInfo], object] | None = None
+        self.on_call_rejected_by_user: Callable[[P2PSession, int, UserInfo], object] | None = None
+        self.on_receive_hung_up_from_user: Callable[[P2PSession, int, UserInfo], object] | None = (
+            None
+        )
+        self.on_session_closed: Callable[[P2PSession], object] | None = None
+        self._call = call
+        self._services = services
+        self._listener: RTCSessionStateCallback | None = None
+        self._hub = EventHub(history=HISTORY)
+        self._peers: dict[int, Peer] = {}
+        self._closing_peers: set[Peer] = set()
+        self._remote_streams: dict[int, RemoteStream] = {}
+        self._local_stream: LocalStream | None = None
+        self._owns_local_stream = False
+        self._max_bandwidth = max_bandwidth
+
+    # What the call is.
 
     @property
     def session_id(self) -> str:
         """The call's id, the same for everybody in it."""
-        raise NotImplementedError
+        return self._call.session_id
 
     @property
     def call_type(self) -> CallType:
         """Audio or video."""
-        raise NotImplementedError
+        return self._call.call_type
 
     @property
     def caller_id(self) -> int:
         """Who started the call."""
-        raise NotImplementedError
+        return self._call.caller_id
 
     @property
     def opponents_ids(self) -> tuple[int, ...]:
         """Who was called, in the caller's order, without the caller."""
-        raise NotImplementedError
+        return self._call.opponents_ids
+
+    @property
+    def members_ids(self) -> tuple[int, ...]:
+        """Everybody in the call but us."""
+        return self._call.members_ids
 
     @property
     def current_user_id(self) -> int:
         """Our own id."""
-        raise NotImplementedError
+        return self._call.own_id
 
     @property
-    def close_reason(self) -> str | None:
+    def state(self) -> SessionState:
+        """How far the call is."""
+        return self._call.state
+
+    @property
+    def close_reason(self) -> EndReason | None:
         """Why the call ended; None while it has not."""
-        raise NotImplementedError
+        return self._call.end_reason
 
-    @property
-    def user_info(self) -> UserInfo:
-        """What the caller told us with an incoming call."""
-        raise NotImplementedError
+    def connection_state_for_user(self, user_id: int) -> LegState:
+        """How far it is towards one person. Raises `ConfigurationError` for anybody else."""
+        return self._call.leg_state(user_id)
 
     @property
     def local_stream(self) -> LocalStream | None:
         """What we send."""
-        raise NotImplementedError
+        return self._local_stream
 
     @property
     def remote_streams(self) -> Mapping[int, RemoteStream]:
         """What the others send, by user id."""
-        raise NotImplementedError
+        return MappingProxyType(self._remote_streams)
 
-    def connection_state_for_user(self, user_id: int) -> IceConnectionState:
-        """The state of the media path to a person."""
-        raise NotImplementedError
+    # What the application does.
 
     async def start_call(self, user_info: UserInfo | None = None) -> None:
-        """Ring the opponents. Returns when everything to be sent has been handed to the chat.
+        """Ring the opponents; goes on in the background.
 
         Sends black pictures and silence unless local media was set before.
         Raises `InvalidStateError` when it was started already.
         """
-        raise NotImplementedError
+        info = check_user_info(user_info)
+        if self._max_bandwidth:
+            info.setdefault("maxBandwidth", str(self._max_bandwidth))
+        await self._ensure_local_stream()
+        self._services.dial(self._call, info)
 
     async def accept_call(self, user_info: UserInfo | None = None) -> None:
-        """Answer an incoming call. Raises `InvalidStateError` when it is not ringing any more."""
-        raise NotImplementedError
+        """Answer an incoming call; goes on in the background.
+
+        Raises `InvalidStateError` when it is not ringing here any more.
+        """
+        info = check_user_info(user_info)
+        await self._ensure_local_stream()
+        self._step(self._call.accept(self._now(), info))
 
     async def reject(self, user_info: UserInfo | None = None) -> None:
         """Decline an incoming call. Raises `InvalidStateError` when it is not ringing any more."""
-        raise NotImplementedError
+        self._step(self._call.reject(self._now(), check_user_info(user_info)))
 
     async def hang_up(self, user_info: UserInfo | None = None) -> None:
-        """Leave the call, or cancel it. A call that is over stays over."""
-        raise NotImplementedError
+        """Leave the call, or cancel it. Does nothing when it is over."""
+        self._step(self._call.hang_up(self._now(), check_user_info(user_info)))
 
     hung_up = hang_up
 
     async def init_local_media_stream(self, stream: LocalStream | None = None) -> LocalStream:
         """Decide what is sent, before the call; None makes a blank stream that the call closes.
 
-        A stream given here is yours: the call never closes it.
+        A stream given here stays yours: the call never closes it.
         """
-        raise NotImplementedError
+        if self._peers:
+            raise InvalidStateError("the call has begun: use replace_media_stream")
+        self._set_local_stream(stream)
+        assert self._local_stream is not None
+        self._tell(events.LocalStreamReceived(self._local_stream))
+        return self._local_stream
 
     async def replace_media_stream(self, stream: LocalStream) -> None:
-        """Send another stream from now on, to everybody."""
-        raise NotImplementedError
+        """Send another stream from now on, to everybody. Raises `MediaError` if that fails."""
+        self._set_local_stream(stream)
+        await self._on_all_peers(lambda connection: connection.set_local_stream(stream))
 
     def set_microphone_mute(self, mute: bool) -> None:
-        """Send silence, or sound again."""
-        raise NotImplementedError
+        """Send silence, or sound again. Raises `InvalidStateError` without a local stream."""
+        self._require_local_stream().audio_enabled = not mute
 
     def set_video_enabled(self, enabled: bool) -> None:
-        """Send pictures, or black ones."""
-        raise NotImplementedError
+        """Send pictures, or black ones. Raises `InvalidStateError` without a local stream."""
+        self._require_local_stream().video_enabled = enabled
 
     async def set_max_bandwidth(self, kbps: int) -> None:
-        """Limit what each of our video senders uses, in kbit/s; 0 removes the limit."""
-        raise NotImplementedError
+        """Limit what each of our video senders uses, in kbit/s; 0 removes the limit.
+
+        Raises `ConfigurationError` for other values.
+        """
+        check_bandwidth(kbps)
+        self._max_bandwidth = kbps
+        await self._on_all_peers(lambda connection: connection.set_max_bandwidth(kbps))
 
     def can_initiate_ice_restart(self, user_id: int) -> bool:
-        """Whether it is this side that may restart ICE towards a person."""
-        raise NotImplementedError
+        """Whether it is this side that may restart ICE towards a person, now."""
+        return self._call.can_restart_ice(user_id)
 
     async def ice_restart(self, user_id: int) -> None:
-        """Look for a new media path. Raises `InvalidStateError` if the other side has to do it."""
-        raise NotImplementedError
+        """Look for a new media path; goes on in the background.
+
+        Raises `InvalidStateError` unless `can_initiate_ice_restart`.
+        """
+        self._step(self._call.restart_ice(user_id, self._now()))
 
     async def get_stats(self, user_id: int) -> PeerStats:
         """A snapshot of the connection to a person. Raises `InvalidStateError` without one."""
-        raise NotImplementedError
+        peer = self._peers.get(user_id)
+        if peer is None or peer.connection is None:
+            raise InvalidStateError(f"there is no connection to user {user_id}")
+        return await peer.connection.get_stats()
+
+    # What the application is told.
 
     def set_session_callbacks_listener(self, listener: RTCSessionStateCallback) -> None:
         """Tell this object the connection events; it replaces the one before."""
-        raise NotImplementedError
+        self._listener = listener
 
     def remove_session_callbacks_listener(self) -> None:
         """Tell the connection events to nobody."""
-        raise NotImplementedError
+        self._listener = None
 
     def events(self) -> EventStream:
         """Events of this call from now on; ends when the call is over."""
-        raise NotImplementedError
+        return self._hub.subscribe()
 
     async def wait_for(
         self,
@@ -191,4 +317,194 @@ class P2PSession:
         Raises `TimeoutError` after `timeout` seconds and `InvalidStateError` when the call ended
         without such an event.
         """
-        raise NotImplementedError
+        return await self._hub.wait_for(kinds, user_id, timeout)
+
+    # For the client that owns this session.
+
+    def perform(self, effects: Sequence[Effect]) -> None:
+        """Do what the call machine says, in order."""
+        for effect in effects:
+            match effect:
+                case Send(user_id, signal):
+                    self._services.send(user_id, signal)
+                case MakeOffer(user_id, ice_restart):
+                    self._make_offer(self._peer(user_id), user_id, ice_restart)
+                case MakeAnswer(user_id, offer):
+                    self._make_answer(self._peer(user_id), user_id, offer)
+                case SetAnswer(user_id, answer):
+                    self._set_answer(self._peer(user_id), user_id, answer)
+                case AddCandidates(user_id, candidates):
+                    self._peer(user_id).submit(partial(_add, candidates))
+                case ClosePeer(user_id):
+                    self._close_peer(user_id)
+                case Notify():
+                    self._notify(effect)
+                case Ignored(user_id, signal, reason):
+                    name = type(signal).__name__
+                    _logger.info("ignored %s from user %d: %s", name, user_id, reason.value)
+                case SwitchSession(old, new):
+                    _logger.info("session %s goes on as %s", old, new)
+
+    async def wait_peers_closed(self) -> None:
+        """Wait until the connections that were closed are gone."""
+        await asyncio.gather(*(peer.wait_closed() for peer in set(self._closing_peers)))
+
+    def _step(self, effects: Sequence[Effect]) -> None:
+        self.perform(effects)
+        self._services.stepped()
+
+    def _notify(self, notice: Notify) -> None:
+        if notice.event is CallEvent.SESSION_CLOSED:
+            self._close()
+        elif notice.user_id is None:
+            return
+        elif (plain := _EVENTS.get(notice.event)) is not None:
+            self._tell(plain(self, notice.user_id))
+        elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
+            self._tell(informed(self, notice.user_id, notice.user_info))
+
+    def _close(self) -> None:
+        for user_id in list(self._peers):
+            self._close_peer(user_id)
+        if self._owns_local_stream and self._local_stream is not None:
+            self._local_stream.close()
+        _logger.info("session %s closed: %s", self.session_id, self.close_reason)
+        self._tell(events.SessionClosed(self))
+        self._hub.close()
+        self._services.closed(self)
+
+    def _tell(self, event: Event) -> None:
+        self._hub.publish(event)
+        callback = getattr(self, event.callback, None) or getattr(
+            self._listener, event.callback, None
+        )
+        self._services.callbacks.run(callback, *event.arguments())
+
+    # Local media.
+
+    async def _ensure_local_stream(self) -> None:
+        if self._local_stream is None:
+            await self.init_local_media_stream()
+
+    def _set_local_stream(self, stream: LocalStream | None) -> None:
+        before, owned = self._local_stream, self._owns_local_stream
+        video = self.call_type is CallType.VIDEO_CALL
+        self._local_stream = LocalStream.blank(video=video) if stream is None else stream
+        self._owns_local_stream = stream is None
+        if owned and before is not None:
+            before.close()
+
+    def _require_local_stream(self) -> LocalStream:
+        if self._local_stream is None:
+            raise InvalidStateError("there is no local stream yet")
+        return self._local_stream
+
+    # Peers.
+
+    def _peer(self, user_id: int) -> Peer:
+        peer = self._peers.get(user_id)
+        if peer is None:
+            peer = Peer(
+                lambda: self._open_connection(user_id),
+                lambda reason: self._step(self._call.peer_failed(user_id, reason, self._now())),
+                name=f"{user_id} of {self.session_id}",
+            )
+            self._peers[user_id] = peer
+        return peer
+
+    async def _open_connection(self, user_id: int) -> PeerConnection:
+        servers = await self._services.ice_servers()
+        peer = self._peers[user_id]
+
+        def candidate(candidate: IceCandidate) -> None:
+            if not peer.closing:
+                sdp = connection.local_sdp()
+                self._step(
+                    self._call.candidate_gathered(user_id, candidate, self._now(), local_sdp=sdp)
+                )
+
+        def state(state: IceConnectionState) -> None:
+            if not peer.closing:
+                self._step(self._call.ice_state_changed(user_id, state, self._now()))
+
+        def remote_stream(stream: RemoteStream) -> None:
+            if not peer.closing and self._remote_streams.get(user_id) is not stream:
+                self._remote_streams[user_id] = stream
+                self._tell(events.RemoteStreamReceived(self, user_id, stream))
+
+        connection = self._services.engine.create_peer_connection(
+            PeerCallbacks(
+                ice_candidate=candidate, ice_connection_state=state, remote_stream=remote_stream
+            ),
+            ice_servers=servers,
+            relay_only=self._services.relay_only,
+            receive_video=self.call_type is CallType.VIDEO_CALL,
+        )
+        await connection.set_local_stream(self._local_stream)
+        if self._max_bandwidth:
+            await connection.set_max_bandwidth(self._max_bandwidth)
+        return connection
+
+    def _make_offer(self, peer: Peer, user_id: int, ice_restart: bool) -> None:
+        async def operation(connection: PeerConnection) -> None:
+            sdp = await connection.create_offer(ice_restart=ice_restart)
+            if not peer.closing:
+                self._step(self._call.offer_made(user_id, sdp, self._now()))
+
+        peer.submit(operation)
+
+    def _make_answer(self, peer: Peer, user_id: int, offer: str) -> None:
+        async def operation(connection: PeerConnection) -> None:
+            sdp = await connection.create_answer(offer)
+            if not peer.closing:
+                self._step(self._call.answer_made(user_id, sdp, self._now()))
+
+        peer.submit(operation)
+
+    def _set_answer(self, peer: Peer, user_id: int, answer: str) -> None:
+        async def operation(connection: PeerConnection) -> None:
+            await connection.set_answer(answer)
+            if not peer.closing:
+                self._step(self._call.answer_set(user_id, self._now()))
+
+        peer.submit(operation)
+
+    def _close_peer(self, user_id: int) -> None:
+        peer = self._peers.pop(user_id, None)
+        if peer is None:
+            return
+        peer.close()
+        self._closing_peers.add(peer)
+        stream = self._remote_streams.pop(user_id, None)
+        if stream is not None:
+            self._tell(events.RemoteStreamRemoved(self, user_id, stream))
+
+    async def _on_all_peers(self, operation: Callable[[PeerConnection], Awaitable[None]]) -> None:
+        await asyncio.gather(*(peer.run(operation) for peer in list(self._peers.values())))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def _add(candidates: Sequence[IceCandidate], connection: PeerConnection) -> None:
+    for candidate in candidates:
+        try:
+            await connection.add_ice_candidate(candidate)
+        except MediaError as error:
+            _logger.info("candidate dropped: %s", error)
+
+
+_EVENTS = {
+    CallEvent.USER_NO_ANSWER: events.UserNoAnswer,
+    CallEvent.CONNECTING_TO_USER: events.ConnectingToUser,
+    CallEvent.CONNECTED_TO_USER: events.ConnectedToUser,
+    CallEvent.DISCONNECTED_FROM_USER: events.DisconnectedFromUser,
+    CallEvent.CONNECTION_FAILED_WITH_USER: events.ConnectionFailedWithUser,
+    CallEvent.CONNECTION_CLOSED_FOR_USER: events.ConnectionClosedForUser,
+}
+_EVENTS_WITH_INFO = {
+    CallEvent.CALL_ACCEPTED_BY_USER: events.CallAcceptedByUser,
+    CallEvent.CALL_REJECTED_BY_USER: events.CallRejectedByUser,
+    CallEvent.RECEIVE_HUNG_UP_FROM_USER: events.ReceiveHungUpFromUser,
+}

@@ -1,0 +1,260 @@
+"""One chat connection: a WebSocket, the stream on it, and signals in and out. Never reused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.typing import Subprotocol
+
+from ringmesh.client.config import CubeChatConnectionSettings
+from ringmesh.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    ProtocolError,
+    RingmeshError,
+)
+from ringmesh.protocol.element import MAX_FRAME_BYTES, Element
+from ringmesh.protocol.jid import JID, user_jid
+from ringmesh.protocol.signal_xml import decode_signal, encode_signal
+from ringmesh.protocol.stream import (
+    Acknowledged,
+    AuthenticationFailed,
+    Bound,
+    ClientEvent,
+    ClientStream,
+    Closed,
+    FrameRefused,
+    MessageReceived,
+    SendFrame,
+)
+from ringmesh.signals import Signal
+
+_logger = logging.getLogger(__name__)
+
+MAX_OUTGOING = 256
+"""Frames that may wait to be sent; a connection with more of them counts as lost."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that each step of an orderly close may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatLogin:
+    """Who logs in.
+
+    Attributes:
+        password: the user's password or a session token.
+    """
+
+    user_id: int
+    app_id: int
+    domain: str
+    password: str = field(repr=False)
+
+
+class Chat:
+    """Open it, then let one task `serve` it to its end; `close` makes that end come.
+
+    Args:
+        on_signal: called with (sender's user id, signal), also for what our own user's other
+            devices send.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        login: ChatLogin,
+        settings: CubeChatConnectionSettings,
+        on_signal: Callable[[int, Signal], None],
+    ) -> None:
+        self._url = url
+        self._login = login
+        self._settings = settings
+        self._on_signal = on_signal
+        self._stream = ClientStream(login.domain, stream_management=True)
+        self._socket: ClientConnection | None = None
+        self._jid: JID | None = None
+        self._outgoing: deque[str] = deque()
+        self._wakeup = asyncio.Event()
+        self._leaving = False
+        self._finished: RingmeshError | None = None
+        self._ended = asyncio.Event()
+        self._confirms = False
+        self._sent: deque[tuple[str, int, Signal]] = deque(maxlen=MAX_OUTGOING)
+
+    async def open(self) -> None:
+        """Connect, authenticate and bind.
+
+        Raises `AuthenticationError`, or `ConnectionFailedError` for everything else.
+        """
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                self._socket = await connect(
+                    self._url,
+                    subprotocols=[Subprotocol("xmpp")],
+                    compression=None,
+                    open_timeout=None,
+                    ping_interval=self._settings.keep_alive_interval,
+                    ping_timeout=self._settings.keep_alive_timeout,
+                    close_timeout=CLOSE_TIMEOUT,
+                    max_size=MAX_FRAME_BYTES,
+                )
+                await self._negotiate(self._socket)
+        except (OSError, WebSocketException) as error:  # TimeoutError is an OSError
+            await self._disconnect()
+            reason = str(error) or type(error).__name__
+            raise ConnectionFailedError(f"cannot log in to {self._url}: {reason}") from error
+        except BaseException:
+            await self._disconnect()
+            raise
+
+    async def _negotiate(self, socket: ClientConnection) -> None:
+        local_part = f"{self._login.user_id}-{self._login.app_id}"
+        self._handle(self._stream.open(local_part, self._login.password))
+        while True:
+            while self._outgoing:
+                await socket.send(self._outgoing.popleft())
+            if self._finished is not None:
+                raise self._finished
+            if self._jid is not None:
+                return
+            self._handle(self._stream.receive(await socket.recv()))
+
+    async def serve(self) -> RingmeshError:
+        """Send and receive until the connection ends; returns why it did."""
+        assert self._socket is not None
+        tasks = {
+            asyncio.create_task(self._read(self._socket), name="chat reader"),
+            asyncio.create_task(self._write(self._socket), name="chat writer"),
+        }
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._disconnect()
+            self._ended.set()
+        return self._finished or ConnectionFailedError("the chat connection ended")
+
+    async def close(self) -> None:
+        """Say goodbye and wait, within bounds, until `serve` has ended. Idempotent."""
+        if self._ended.is_set() or self._jid is None:
+            return
+        if not self._leaving:
+            self._leaving = True
+            self._handle(self._stream.close())
+        try:
+            await asyncio.wait_for(self._ended.wait(), CLOSE_TIMEOUT)
+        except TimeoutError:
+            await self._disconnect()
+
+    def send(self, user_id: int, signal: Signal) -> bool:
+        """Queue a signal for a user, after those before; False if this connection is done for.
+
+        Raises `SignalError` for one that cannot be written.
+        """
+        if self._closing or self._leaving:
+            return False
+        to = str(user_jid(user_id, self._login.app_id, self._login.domain))
+        frame = encode_signal(signal, to, secrets.token_hex(12))
+        self._handle(self._stream.send(frame))
+        if self._closing:
+            return False
+        self._sent.append((frame, user_id, signal))
+        return True
+
+    def unconfirmed(self) -> list[tuple[int, Signal]]:
+        """Signals sent here whose arrival the server has not confirmed, oldest first.
+
+        Empty when the server does not confirm arrivals (XEP-0198).
+        """
+        return [(user_id, signal) for _, user_id, signal in self._sent if self._confirms]
+
+    @property
+    def _closing(self) -> bool:
+        return self._finished is not None or self._ended.is_set()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for frame in socket:
+                self._handle(self._stream.receive(frame))
+        except ConnectionClosed:
+            pass
+        self._finish(ConnectionFailedError("the chat connection ended"))
+
+    async def _write(self, socket: ClientConnection) -> None:
+        """Send what waits, until the connection is finished and everything was sent."""
+        while True:
+            while self._outgoing:
+                try:
+                    await socket.send(self._outgoing.popleft())
+                except ConnectionClosed:
+                    self._finish(ConnectionFailedError("the chat connection ended"))
+                    return
+            if self._closing:
+                return
+            self._wakeup.clear()
+            await self._wakeup.wait()
+
+    def _handle(self, events: Sequence[ClientEvent]) -> None:
+        for event in events:
+            match event:
+                case SendFrame(frame):
+                    self._enqueue(frame)
+                case MessageReceived(message):
+                    self._receive(message)
+                case Acknowledged(frames):
+                    self._confirm(frames)
+                case Bound(jid):
+                    self._jid = jid
+                case AuthenticationFailed(condition):
+                    self._finish(AuthenticationError(f"the chat refused the login: {condition}"))
+                case Closed(condition, detail):
+                    text = f"{condition or 'by the server'} {detail}".rstrip()
+                    self._finish(ConnectionFailedError(f"the chat stream was closed: {text}"))
+                case FrameRefused(detail):
+                    _logger.warning("frame from the server dropped: %s", detail)
+
+    def _enqueue(self, frame: str) -> None:
+        if len(self._outgoing) >= MAX_OUTGOING:
+            self._finish(ConnectionFailedError("the chat server takes nothing any more"))
+            return
+        self._outgoing.append(frame)
+        self._wakeup.set()
+
+    def _receive(self, message: Element) -> None:
+        """Pass a call signal on. Messages of other kinds are none of our business."""
+        try:
+            signal = decode_signal(message)
+            sender = JID.parse(message.get("from") or "").user_id if signal is not None else None
+        except ProtocolError as error:
+            _logger.warning("signal dropped: %s", error)
+            return
+        if signal is not None and sender is not None:
+            self._on_signal(sender, signal)
+
+    def _confirm(self, frames: Sequence[str]) -> None:
+        self._confirms = True
+        confirmed = set(frames)
+        while self._sent and self._sent[0][0] in confirmed:
+            self._sent.popleft()
+
+    def _finish(self, reason: RingmeshError) -> None:
+        if self._finished is None:
+            self._finished = reason
+        self._wakeup.set()
+
+    async def _disconnect(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
