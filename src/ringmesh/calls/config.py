@@ -43,10 +43,10 @@ class CallConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ConfigurationError(f"{name} must be a positive number of seconds: {value}")
-        interval = self.dialing_time_interval
-        if not (math.isfinite(interval) and interval >= MIN_DIALING_TIME_INTERVAL):
+        interval, least = self.dialing_time_interval, MIN_DIALING_TIME_INTERVAL
+        if not (math.isfinite(interval) and interval >= least):
             raise ConfigurationError(
-                f"dialing_time_interval must be at least {MIN_DIALING_TIME_INTERVAL:g} s: {interval}"
+                f"dialing_time_interval must be at least {least:g} seconds: {interval}"
             )
         if self.max_calls < 1:
             raise ConfigurationError(f"max_calls must be at least 1: {self.max_calls}")

@@ -1,4 +1,4 @@
-"""What the call machine asks its owner to do. Plain values; `ringmesh.client.session` performs them.
+"""What the call machine asks its owner to do: plain values, which `ringmesh.client` performs.
 
 Perform the effects of one list in order. `MakeOffer`, `MakeAnswer` and `SetAnswer` may take time:
 report their result when it is there (`peer_failed` when the engine refuses), and report nothing
@@ -85,7 +85,7 @@ class IgnoredReason(StrEnum):
     INVALID_CALL = "invalid-call"
     TOO_MANY_PEOPLE = "too-many-people"
     WRONG_STATE = "wrong-state"
-    TOO_MANY_CANDIDATES = "too-many-candidates"
+    UNUSABLE_CANDIDATES = "unusable-candidates"
     UNSUPPORTED = "unsupported"
     GLARE = "glare"
 

@@ -1,124 +1,444 @@
-"""One call as one device sees it. (Skeleton: signatures are final, bodies follow.)"""
+"""One call as one device sees it: a leg per opponent, and the rules that join them."""
 
 from __future__ import annotations
 
 from ringmesh.calls.config import CallConfig
-from ringmesh.calls.effects import Effect
-from ringmesh.calls.transitions import EndReason, LegState, SessionState
+from ringmesh.calls.effects import (
+    CallEvent,
+    Effect,
+    Ignored,
+    IgnoredReason,
+    Notify,
+    SwitchSession,
+)
+from ringmesh.calls.leg import NOTHING, CallFacts, Given, Leg
+from ringmesh.calls.transitions import (
+    EXCHANGED,
+    EndReason,
+    LegEvent,
+    LegState,
+    RestartState,
+    SessionState,
+)
+from ringmesh.errors import ConfigurationError, InvalidStateError
 from ringmesh.ice import IceCandidate, IceConnectionState
-from ringmesh.signals import CallType, Signal, UserInfo
+from ringmesh.signals import (
+    Accept,
+    Call,
+    CallType,
+    HangUp,
+    IceCandidates,
+    IceRestart,
+    IceRestartAccept,
+    Reject,
+    Signal,
+    UserInfo,
+)
+
+_PENDING = {
+    LegState.OFFERING,
+    LegState.DIALLING,
+    LegState.AWAITING_OFFER,
+}
+_UNTOUCHED = {LegState.NEW, LegState.RINGING}
+
+_EVENTS: dict[type[Signal], LegEvent] = {
+    Call: LegEvent.CALL,
+    Accept: LegEvent.ACCEPT,
+    Reject: LegEvent.REJECT,
+    HangUp: LegEvent.HANG_UP,
+    IceRestart: LegEvent.ICE_RESTART,
+    IceRestartAccept: LegEvent.ICE_RESTART_ACCEPT,
+}
+
+_ICE_EVENTS = {
+    IceConnectionState.CHECKING: LegEvent.ICE_CHECKING,
+    IceConnectionState.CONNECTED: LegEvent.ICE_CONNECTED,
+    IceConnectionState.COMPLETED: LegEvent.ICE_CONNECTED,
+    IceConnectionState.DISCONNECTED: LegEvent.ICE_DISCONNECTED,
+    IceConnectionState.FAILED: LegEvent.ICE_FAILED,
+    IceConnectionState.CLOSED: LegEvent.ICE_CLOSED,
+}
+
+
+_WITH_SDP = (Call, Accept, IceRestart, IceRestartAccept)
 
 
 class CallMachine:
-    """One call: a leg per opponent. Created by `CallBook` only.
+    """One call. `CallBook` creates it, dials it and gives it what the network brings.
 
     `now` is in seconds of any monotonic clock. Every method returns what the owner must do, in
-    order. After each one ask `deadline()` again.
-
-    Attributes (read only): own_id, session_id, call_type, caller_id, opponents_ids (the called,
-    in the caller's order), members_ids (everybody but us: the keys of the legs).
+    order; ask `deadline()` again after each.
     """
 
-    own_id: int
-    session_id: str
-    call_type: CallType
-    caller_id: int
-    opponents_ids: tuple[int, ...]
-    config: CallConfig
+    def __init__(
+        self, facts: CallFacts, config: CallConfig, *, ringing_since: float | None = None
+    ) -> None:
+        """`ringing_since`: when it began to ring here; None for an outgoing call."""
+        self._config = config
+        self._ringing_since = ringing_since
+        self._engaged = False
+        self._ended: tuple[EndReason, float] | None = None
+        self._take(facts)
+
+    def _take(self, facts: CallFacts) -> None:
+        self._facts = facts
+        self._legs = {user_id: Leg(user_id, facts, self._config) for user_id in facts.members_ids}
+
+    # What it is
+
+    @property
+    def facts(self) -> CallFacts:
+        """What all members agree on."""
+        return self._facts
+
+    @property
+    def session_id(self) -> str:
+        """Identifies the call. May change once, see `SwitchSession`."""
+        return self._facts.session_id
+
+    @property
+    def call_type(self) -> CallType:
+        """Audio or video."""
+        return self._facts.call_type
+
+    @property
+    def own_id(self) -> int:
+        """Our user id."""
+        return self._facts.own_id
+
+    @property
+    def caller_id(self) -> int:
+        """The user who created the call."""
+        return self._facts.caller_id
+
+    @property
+    def opponents_ids(self) -> tuple[int, ...]:
+        """The users called, without the caller, in the caller's order."""
+        return self._facts.opponents_ids
 
     @property
     def members_ids(self) -> tuple[int, ...]:
         """Everybody in the call but us."""
-        raise NotImplementedError
+        return tuple(self._legs)
+
+    @property
+    def config(self) -> CallConfig:
+        """Timers and limits."""
+        return self._config
+
+    # How it stands
 
     @property
     def state(self) -> SessionState:
-        """NEW (not dialled, or ringing here), PENDING, CONNECTING, CONNECTED, CLOSED."""
-        raise NotImplementedError
+        """State of the call, from the states of its legs."""
+        states = {leg.state for leg in self._legs.values()} - {LegState.CLOSED}
+        if not states:
+            return SessionState.CLOSED
+        if LegState.CONNECTED in states:
+            return SessionState.CONNECTED
+        if states - _PENDING - _UNTOUCHED:
+            return SessionState.CONNECTING
+        return SessionState.PENDING if states & _PENDING else SessionState.NEW
 
     @property
     def is_outgoing(self) -> bool:
         """We are the caller."""
-        raise NotImplementedError
+        return self.caller_id == self.own_id
 
     @property
     def is_ringing(self) -> bool:
-        """An incoming call that was not accepted here yet, nor ended."""
-        raise NotImplementedError
+        """An incoming call that was neither accepted here nor ended."""
+        return not self._engaged and not self.is_outgoing and self.state is SessionState.NEW
+
+    @property
+    def is_new(self) -> bool:
+        """An outgoing call that was neither dialled nor ended."""
+        return self.is_outgoing and not self._engaged and self._ended is None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """An outgoing call to one person that was dialled and not answered yet."""
+        states = [leg.state for leg in self._legs.values()]
+        return self.is_outgoing and states in ([LegState.OFFERING], [LegState.DIALLING])
 
     @property
     def end_reason(self) -> EndReason | None:
         """Why the call ended; None while it lives."""
-        raise NotImplementedError
+        return self._ended[0] if self._ended else None
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the call ended; None while it lives."""
+        return self._ended[1] if self._ended else None
 
     def leg_state(self, user_id: int) -> LegState:
         """State of the leg to this member. Raises ConfigurationError for anybody else."""
-        raise NotImplementedError
+        return self._leg(user_id).state
 
     def can_restart_ice(self, user_id: int) -> bool:
-        """We made the offer to this member, the descriptions are exchanged, no restart runs."""
-        raise NotImplementedError
+        """We made the offer to this member, descriptions are exchanged, no restart is under way.
 
-    # Application. `CallBook.dial` starts an outgoing call.
+        Raises ConfigurationError for somebody who is not in the call.
+        """
+        leg = self._leg(user_id)
+        idle = leg.restart in (RestartState.IDLE, RestartState.OFFERED)
+        return leg.offerer and leg.state in EXCHANGED and idle
+
+    # The application
+
+    def dial(self, now: float, user_info: UserInfo | None = None) -> list[Effect]:
+        """Start an outgoing call; through `CallBook.dial`. Raises InvalidStateError."""
+        if not self.is_new:
+            raise InvalidStateError(f"only a new outgoing call can be dialled; {self._standing()}")
+        self._engage(user_info)
+        return self._apply_all(LegEvent.DIAL, now)
 
     def accept(self, now: float, user_info: UserInfo | None = None) -> list[Effect]:
-        """Answer. Raises InvalidStateError unless the call is ringing here."""
-        raise NotImplementedError
+        """Answer everybody who has offered. In a group, offer to those with smaller user ids.
+
+        Raises:
+            InvalidStateError: the call does not ring here.
+        """
+        self._check_ringing("accepted")
+        self._engage(user_info)
+        wait = Given(wait=self._group_waiting(now))
+        effects: list[Effect] = []
+        for leg in self._legs.values():
+            if leg.state is LegState.RINGING:
+                effects += leg.apply(LegEvent.ANSWER, now) or []
+            elif leg.user_id != self.caller_id and leg.user_id < self.own_id:
+                effects += leg.apply(LegEvent.DIAL, now) or []
+            else:
+                effects += leg.apply(LegEvent.AWAIT_OFFER, now, wait) or []
+        return effects
 
     def reject(self, now: float, user_info: UserInfo | None = None) -> list[Effect]:
-        """Decline. Raises InvalidStateError unless the call is ringing here."""
-        raise NotImplementedError
+        """Decline. Raises InvalidStateError when the call does not ring here."""
+        self._check_ringing("rejected")
+        return self._apply_all(LegEvent.DECLINE, now, Given(farewell=user_info))
 
     def hang_up(self, now: float, user_info: UserInfo | None = None) -> list[Effect]:
-        """Leave or cancel; declines a ringing call; nothing on an ended one."""
-        raise NotImplementedError
+        """Leave or cancel the call; decline it when it rings. Nothing when it has ended."""
+        if self.is_ringing:
+            return self.reject(now, user_info)
+        if not self._engaged:
+            return self.end(EndReason.HUNG_UP, now)
+        return self.leave(EndReason.HUNG_UP, now, user_info)
 
     def restart_ice(self, user_id: int, now: float) -> list[Effect]:
-        """Offer new ICE credentials. Raises InvalidStateError unless `can_restart_ice`."""
-        raise NotImplementedError
+        """Offer new ICE credentials to a member.
 
-    # Network: `CallBook.receive` only.
+        Raises:
+            InvalidStateError: `can_restart_ice` is False.
+            ConfigurationError: nobody with this id is in the call.
+        """
+        if not self.can_restart_ice(user_id):
+            raise InvalidStateError(
+                f"cannot restart ICE with user {user_id}: only the side that made the offer can, "
+                "after the answer, and one restart at a time"
+            )
+        return self._leg(user_id).apply(LegEvent.RESTART_ICE, now) or []
+
+    # The book
+
+    def leave(
+        self, reason: EndReason, now: float, user_info: UserInfo | None = None
+    ) -> list[Effect]:
+        """End the call with a hangUp to everybody who is still in it."""
+        return self._apply_all(LegEvent.LEAVE, now, Given(farewell=user_info, reason=reason))
+
+    def end(self, reason: EndReason, now: float) -> list[Effect]:
+        """End the call without a word to the others."""
+        return self._apply_all(LegEvent.DROP, now, Given(reason=reason))
+
+    def ring(self, sender_id: int, offer: Call, now: float) -> list[Effect]:
+        """Begin to ring, with the first offer."""
+        self._legs[sender_id].apply(LegEvent.CALL, now, Given(sdp=offer.sdp))
+        return [Notify(CallEvent.RECEIVE_NEW_SESSION, sender_id, offer.user_info)]
+
+    def adopt(
+        self, facts: CallFacts, offer: Call, now: float, user_info: UserInfo | None = None
+    ) -> list[Effect]:
+        """Go on as the answerer of another session with the same single opponent.
+
+        Says nothing about the old session: that is up to the book.
+        """
+        old = self._legs[facts.caller_id]
+        effects: list[Effect] = (old.apply(LegEvent.DROP, now) or []) if self._engaged else []
+        effects.append(SwitchSession(self.session_id, facts.session_id))
+        self._take(facts)
+        self._engage(old.user_info if user_info is None else user_info)
+        leg = self._legs[facts.caller_id]
+        effects.append(Notify(CallEvent.CALL_ACCEPTED_BY_USER, leg.user_id, offer.user_info))
+        leg.apply(LegEvent.CALL, now, Given(sdp=offer.sdp))
+        return effects + (leg.apply(LegEvent.ANSWER, now) or [])
+
+    def stored_offer(self, user_id: int) -> str:
+        """The offer of a member who rings us; empty when there is none."""
+        return self._legs[user_id].offer
+
+    def last_word(self) -> Reject | HangUp | None:
+        """What somebody should hear who has not noticed that the ended call is over.
+
+        None when this device never took part: then another one of ours may be in the call.
+        """
+        if self.end_reason is EndReason.REJECTED:
+            return Reject(**self._facts.base())
+        return HangUp(**self._facts.base()) if self._engaged else None
+
+    # The network
 
     def receive(self, signal: Signal, sender_id: int, now: float) -> list[Effect]:
         """Take a signal of this session. What does not fit is answered with `Ignored`."""
-        raise NotImplementedError
+        if self._ended:
+            return [Ignored(sender_id, signal, IgnoredReason.ENDED_SESSION)]
+        if sender_id == self.own_id:
+            return self._own_signal(signal, now)
+        leg = self._legs.get(sender_id)
+        if leg is None:
+            return [Ignored(sender_id, signal, IgnoredReason.NOT_A_MEMBER)]
+        if isinstance(signal, IceCandidates):
+            effects = leg.candidates_received(signal.candidates)
+            refusal = IgnoredReason.UNUSABLE_CANDIDATES
+        elif type(signal) not in _EVENTS:
+            effects, refusal = None, IgnoredReason.UNSUPPORTED
+        else:
+            effects = self._event_signal(leg, signal, now)
+            refusal = IgnoredReason.WRONG_STATE
+        return [Ignored(sender_id, signal, refusal)] if effects is None else effects
 
-    # Engine reports. Ones that no longer fit are ignored.
+    def _event_signal(self, leg: Leg, signal: Signal, now: float) -> list[Effect] | None:
+        farewell = self._farewell(signal, leg.user_id)
+        given = Given(
+            sdp=signal.sdp if isinstance(signal, _WITH_SDP) else "", user_info=signal.user_info
+        )
+        effects = leg.apply(_EVENTS[type(signal)], now, given)
+        if farewell is None:
+            return None if effects is None else self._conclude(effects, now)
+        if effects is None:  # our leg to the caller was lost before, the others were not
+            heard = CallEvent.RECEIVE_HUNG_UP_FROM_USER
+            effects = [Notify(heard, leg.user_id, signal.user_info)]
+        return effects + self.end(farewell, now)
+
+    def _own_signal(self, signal: Signal, now: float) -> list[Effect]:
+        """Another device of ours said something; answering or declining settles it for us too."""
+        if self.is_ringing and isinstance(signal, Accept):
+            return self.end(EndReason.ANSWERED_ELSEWHERE, now)
+        if self.is_ringing and isinstance(signal, Reject):
+            return self.end(EndReason.REJECTED_ELSEWHERE, now)
+        return [Ignored(self.own_id, signal, IgnoredReason.OWN_SIGNAL)]
+
+    def _farewell(self, signal: Signal, sender_id: int) -> EndReason | None:
+        """Why the call ends for everybody, if the caller says so with this signal."""
+        if sender_id != self.caller_id:
+            return None
+        if isinstance(signal, Reject) and self.is_ringing:
+            return EndReason.REMOTE_REJECTED
+        return EndReason.REMOTE_HUNG_UP if isinstance(signal, HangUp) else None
+
+    # The engine. Reports that no longer fit come from the past and change nothing.
 
     def offer_made(self, user_id: int, sdp: str, now: float) -> list[Effect]:
         """The offer asked for by `MakeOffer` is the local description now."""
-        raise NotImplementedError
+        return self._report(user_id, LegEvent.OFFER_MADE, now, Given(sdp=sdp))
 
     def answer_made(self, user_id: int, sdp: str, now: float) -> list[Effect]:
         """The answer asked for by `MakeAnswer` is the local description now."""
-        raise NotImplementedError
+        return self._report(user_id, LegEvent.ANSWER_MADE, now, Given(sdp=sdp))
 
     def answer_set(self, user_id: int, now: float) -> list[Effect]:
         """The answer given by `SetAnswer` is the remote description now."""
-        raise NotImplementedError
+        return self._report(user_id, LegEvent.ANSWER_SET, now)
 
     def peer_failed(self, user_id: int, reason: str, now: float) -> list[Effect]:
-        """The engine refused a description, or broke. Ends this leg only. `reason` is shown."""
-        raise NotImplementedError
+        """The engine refused a description, or broke: ends this leg only.
+
+        `reason` is shown to the application, not sent.
+        """
+        return self._report(user_id, LegEvent.PEER_FAILED, now, Given(failure=reason))
 
     def candidate_gathered(
         self, user_id: int, candidate: IceCandidate, now: float, *, local_sdp: str | None = None
     ) -> list[Effect]:
-        """A local candidate. `local_sdp`: the local description with it, for dialling repeats."""
-        raise NotImplementedError
+        """A local candidate was found.
+
+        `local_sdp`: the local description that has it, for the repeats of ``call``.
+        """
+        return self._leg(user_id).candidate_gathered(candidate, local_sdp) or []
 
     def ice_state_changed(
         self, user_id: int, state: IceConnectionState, now: float
     ) -> list[Effect]:
         """The ICE state of the peer to this member."""
-        raise NotImplementedError
+        event = _ICE_EVENTS.get(state)
+        return [] if event is None else self._report(user_id, event, now)
 
     # Time
 
     def deadline(self) -> float | None:
-        """When to call `tick`; None when no timer runs."""
-        raise NotImplementedError
+        """When to call `tick`, in monotonic seconds; None when no timer runs."""
+        times = [leg.deadline() for leg in self._legs.values()]
+        if self.is_ringing:
+            times.append(self._ring_until())
+        return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Effect]:
         """Do what is due. Harmless when nothing is."""
-        raise NotImplementedError
+        if self.is_ringing and now >= self._ring_until():
+            return self.end(EndReason.NO_ANSWER, now)
+        effects: list[Effect] = []
+        for leg in self._legs.values():
+            event = leg.due(now)
+            if event is not None:
+                effects += leg.apply(event, now) or []
+        return self._conclude(effects, now)
+
+    # Inside
+
+    def _leg(self, user_id: int) -> Leg:
+        try:
+            return self._legs[user_id]
+        except KeyError:
+            raise ConfigurationError(f"user {user_id} is not in this call") from None
+
+    def _standing(self) -> str:
+        return f"this one has ended: {self.end_reason}" if self._ended else f"it is {self.state}"
+
+    def _check_ringing(self, done: str) -> None:
+        if not self.is_ringing:
+            raise InvalidStateError(f"only a ringing call can be {done}; {self._standing()}")
+
+    def _engage(self, user_info: UserInfo | None) -> None:
+        self._engaged = True
+        for leg in self._legs.values():
+            leg.user_info = user_info or {}
+
+    def _ring_until(self) -> float:
+        return (self._ringing_since or 0.0) + self._config.no_answer_timeout
+
+    def _group_waiting(self, now: float) -> float:
+        """Seconds to wait for the offers of members who may still be ringing."""
+        whole = self._config.no_answer_timeout
+        rang = now - (self._ringing_since or now)
+        return max(whole - min(rang, whole / 2), 1.0)
+
+    def _report(
+        self, user_id: int, event: LegEvent, now: float, given: Given = NOTHING
+    ) -> list[Effect]:
+        return self._conclude(self._leg(user_id).apply(event, now, given) or [], now)
+
+    def _apply_all(self, event: LegEvent, now: float, given: Given = NOTHING) -> list[Effect]:
+        effects: list[Effect] = []
+        for leg in self._legs.values():
+            effects += leg.apply(event, now, given) or []
+        return self._conclude(effects, now)
+
+    def _conclude(self, effects: list[Effect], now: float) -> list[Effect]:
+        """Add the end of the call when this was it."""
+        if self._ended or self.state is not SessionState.CLOSED:
+            return effects
+        last = max(self._legs.values(), key=lambda leg: leg.closed_at)
+        reason = last.end_reason or EndReason.HUNG_UP
+        self._ended = (reason, now)
+        return [*effects, Notify(CallEvent.SESSION_CLOSED, detail={"reason": reason})]
