@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         RTCConfig,
         RTCMediaConfig,
     )
-    from ringmesh.client.connection import Connection, connect
+    from ringmesh.client.connection import Connection, connect, discover
     from ringmesh.client.models import CubeSession, CubeUser
     from ringmesh.client.session import P2PSession, RTCSessionStateCallback
     from ringmesh.signals import CallType
@@ -30,7 +30,7 @@ _MODULES = {
         "RTCConfig",
         "RTCMediaConfig",
     ),
-    "ringmesh.client.connection": ("Connection", "connect"),
+    "ringmesh.client.connection": ("Connection", "connect", "discover"),
     "ringmesh.client.models": ("CubeSession", "CubeUser"),
     "ringmesh.client.session": ("P2PSession", "RTCSessionStateCallback"),
     "ringmesh.signals": ("CallType",),
@@ -52,6 +52,7 @@ __all__ = [
     "RTCMediaConfig",
     "RTCSessionStateCallback",
     "connect",
+    "discover",
 ]
 
 

@@ -20,6 +20,7 @@ from ringmesh.errors import (
     ProtocolError,
     RingmeshError,
 )
+from ringmesh.protocol.carbons import unwrap
 from ringmesh.protocol.element import MAX_FRAME_BYTES, Element
 from ringmesh.protocol.jid import JID, user_jid
 from ringmesh.protocol.signal_xml import decode_signal, encode_signal
@@ -212,8 +213,8 @@ class Chat:
             match event:
                 case SendFrame(frame):
                     self._enqueue(frame)
-                case MessageReceived(message):
-                    self._receive(message)
+                case MessageReceived(message) if self._jid is not None:
+                    self._receive(message, self._jid)
                 case Acknowledged(frames):
                     self._confirm(frames)
                 case Bound(jid):
@@ -233,9 +234,10 @@ class Chat:
         self._outgoing.append(frame)
         self._wakeup.set()
 
-    def _receive(self, message: Element) -> None:
+    def _receive(self, message: Element, jid: JID) -> None:
         """Pass a call signal on. Messages of other kinds are none of our business."""
         try:
+            message = unwrap(message, jid)
             signal = decode_signal(message)
             sender = JID.parse(message.get("from") or "").user_id if signal is not None else None
         except ProtocolError as error:

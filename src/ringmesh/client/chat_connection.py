@@ -269,8 +269,11 @@ class CubeChatConnection:
             first.set_exception(error)
 
     def _receive(self, user_id: int, signal: Signal) -> None:
-        if self.on_signal is not None:
-            self.on_signal(user_id, signal)
+        try:
+            if self.on_signal is not None:
+                self.on_signal(user_id, signal)
+        except Exception:
+            _logger.exception("%s from user %d broke", type(signal).__name__, user_id)
 
     def _session(self) -> CubeSession:
         if self._rest.session is None or not self._rest.session.user_id:

@@ -6,7 +6,7 @@ Units follow the guide of the SDKs that Ringmesh replaces, which mixes them: eac
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringmesh.calls.config import MIN_DIALING_TIME_INTERVAL, CallConfig
 from ringmesh.errors import ConfigurationError
@@ -123,14 +123,18 @@ class CubeChatConnectionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where a server is. `connect` finds these out by itself; give them to skip that step.
+    """Where a server is, and which application is meant. `discover` finds this out.
 
     Attributes:
+        app_id: the application's id.
+        auth_key: the application's authorisation key.
         api_url: base of the REST API, ``http:`` or ``https:``.
         chat_url: the chat WebSocket, ``ws:`` or ``wss:``.
         chat_domain: the domain in the users' JIDs; needs no DNS entry.
     """
 
+    app_id: int
+    auth_key: str = field(repr=False)
     api_url: str
     chat_url: str
     chat_domain: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from ringmesh.client.chat_connection import CubeChatConnection
 from ringmesh.client.client import P2PClient
@@ -19,7 +18,7 @@ from ringmesh.client.config import (
 from ringmesh.client.models import CubeSession, CubeUser
 from ringmesh.client.rest import HttpClient, OnSessionRestore, RestClient
 from ringmesh.client.users import Users
-from ringmesh.errors import ConfigurationError, ProtocolError, RingmeshError
+from ringmesh.errors import ConfigurationError, ProtocolError, RequestError, RingmeshError
 
 _logger = logging.getLogger(__name__)
 
@@ -62,8 +61,6 @@ async def connect(
     token: str | None = None,
     guest: str | None = None,
     endpoints: Endpoints | None = None,
-    app_id: int | None = None,
-    auth_key: str | None = None,
     auth_secret: str | None = None,
     rtc: RTCConfig | None = None,
     media: RTCMediaConfig | None = None,
@@ -79,7 +76,8 @@ async def connect(
         url: the server, for instance ``http://localhost:8080``; it tells where everything else is.
         login: sign in with `login` and `password`, or `email` and `password`, or the `token` of a
             session that exists (which is then not deleted on leaving), or as `guest` of this name.
-        endpoints: where the server is, instead of `url`; needs `app_id` and `auth_key` too.
+        endpoints: instead of `url`: where everything is, without asking.
+        auth_secret: the application's secret, where the server wants signed requests.
         timeout: seconds for each REST request.
         on_session_restore: makes a new session when the token has expired; by default the
             credentials are used again.
@@ -90,15 +88,14 @@ async def connect(
         ConnectionFailedError: the server could not be reached.
     """
     credentials = _credentials(login, email, password, token, guest)
-    if endpoints is None or app_id is None or auth_key is None:
-        if url is None or endpoints is not None:
-            raise ConfigurationError("give url, or all of endpoints, app_id and auth_key")
-        endpoints, found_id, found_key = await _discover(url, timeout)
-        app_id, auth_key = app_id or found_id, auth_key or found_key
+    if (url is None) == (endpoints is None):
+        raise ConfigurationError("give either url or endpoints")
+    if endpoints is None:
+        endpoints = await discover(url or "", timeout=timeout)
     rest = RestClient(
         endpoints.api_url,
-        app_id=app_id,
-        auth_key=auth_key,
+        app_id=endpoints.app_id,
+        auth_key=endpoints.auth_key,
         auth_secret=auth_secret,
         timeout=timeout,
         on_session_restore=on_session_restore,
@@ -166,26 +163,27 @@ async def _sign_out(rest: RestClient, *, keep: bool) -> None:
         await rest.aclose()
 
 
-async def _discover(url: str, timeout: float) -> tuple[Endpoints, int, str]:
-    """Ask a server for its endpoints, application id and authorisation key."""
+async def discover(url: str, *, timeout: float = 10.0) -> Endpoints:
+    """Ask a server for its endpoints and its application.
+
+    Raises `ConfigurationError` for what is no URL, `ConnectionFailedError` when nobody answers
+    there within `timeout` seconds, and `ProtocolError` when it is no Ringmesh server.
+    """
     check_url("url", url, "http", "https")
     http = HttpClient(url, timeout=timeout)
     try:
         answer = await http.request("GET", DISCOVERY_PATH)
+    except RequestError as error:
+        raise ProtocolError(f"{url} is no Ringmesh server: {error}") from error
     finally:
         await http.aclose()
-    if not isinstance(answer, Mapping):
-        raise ProtocolError(f"{url} is no Ringmesh server")
-    return _read_discovery(url, answer)
-
-
-def _read_discovery(url: str, answer: Mapping[str, Any]) -> tuple[Endpoints, int, str]:
     try:
-        endpoints = Endpoints(
+        return Endpoints(
+            app_id=int(answer["application_id"]),
+            auth_key=str(answer["auth_key"]),
             api_url=url.rstrip("/"),
             chat_url=str(answer["chat_url"]),
             chat_domain=str(answer["chat_domain"]),
         )
-        return endpoints, int(answer["application_id"]), str(answer["auth_key"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ProtocolError(f"{url} is no Ringmesh server: {error}") from error
+        raise ProtocolError(f"{url} is no Ringmesh server: {error!r}") from error

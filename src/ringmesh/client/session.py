@@ -147,6 +147,7 @@ class P2PSession:
         self._peers: dict[int, Peer] = {}
         self._closing_peers: set[Peer] = set()
         self._remote_streams: dict[int, RemoteStream] = {}
+        self._arriving_streams: dict[int, RemoteStream] = {}
         self._local_stream: LocalStream | None = None
         self._owns_local_stream = False
         self._max_bandwidth = max_bandwidth
@@ -360,6 +361,8 @@ class P2PSession:
             return
         elif (plain := _EVENTS.get(notice.event)) is not None:
             self._tell(plain(self, notice.user_id))
+            if plain is events.ConnectedToUser:
+                self._stream_arrived(notice.user_id)
         elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
             self._tell(informed(self, notice.user_id, notice.user_info))
 
@@ -428,9 +431,10 @@ class P2PSession:
                 self._step(self._call.ice_state_changed(user_id, state, self._now()))
 
         def remote_stream(stream: RemoteStream) -> None:
-            if not peer.closing and self._remote_streams.get(user_id) is not stream:
-                self._remote_streams[user_id] = stream
-                self._tell(events.RemoteStreamReceived(self, user_id, stream))
+            if not peer.closing:
+                self._arriving_streams[user_id] = stream
+                if stream.has_video or self.call_type is CallType.AUDIO_CALL:
+                    self._stream_arrived(user_id)
 
         connection = self._services.engine.create_peer_connection(
             PeerCallbacks(
@@ -469,12 +473,20 @@ class P2PSession:
 
         peer.submit(operation)
 
+    def _stream_arrived(self, user_id: int) -> None:
+        """Announce a stream once: with its video, or when connected to a sender of sound alone."""
+        stream = self._arriving_streams.get(user_id)
+        if stream is not None and user_id not in self._remote_streams:
+            self._remote_streams[user_id] = stream
+            self._tell(events.RemoteStreamReceived(self, user_id, stream))
+
     def _close_peer(self, user_id: int) -> None:
         peer = self._peers.pop(user_id, None)
         if peer is None:
             return
         peer.close()
         self._closing_peers.add(peer)
+        self._arriving_streams.pop(user_id, None)
         stream = self._remote_streams.pop(user_id, None)
         if stream is not None:
             self._tell(events.RemoteStreamRemoved(self, user_id, stream))
