@@ -25,7 +25,8 @@ peer.login = async (login, password) => {
 };
 
 const note = (name, session, userId, extra = {}) =>
-  peer.events.push({name, session: session?.ID ?? null, userId: userId ?? null, at: performance.now(), ...extra});
+  peer.events.push({name, session: session?.ID ?? null, userId: userId ?? null,
+    wall: performance.timeOrigin + performance.now(), ...extra});
 
 function listen() {
   const calls = sdk.videochat;
@@ -42,6 +43,7 @@ function listen() {
   calls.onRemoteStreamListener = (session, userId, stream) => {
     attach(userId, stream);
     note('remote-stream', session, userId);
+    firstPicture(session, userId, stream);
   };
 }
 
@@ -153,15 +155,24 @@ function attach(userId, stream) {
     const element = document.createElement('video');
     Object.assign(element, {autoplay: true, playsInline: true, muted: true, id: `video-${userId}`});
     document.getElementById('videos').append(element);
-    entry = peer.streams[userId] = {element, firstPictureAt: null};
-    const first = () => { entry.firstPictureAt ??= performance.now(); };
-    if (element.requestVideoFrameCallback) element.requestVideoFrameCallback(first);
-    else element.addEventListener('loadeddata', first);
+    entry = peer.streams[userId] = {element};
   }
   if (entry.stream !== stream) {
     entry.stream = stream;
     entry.element.srcObject = stream;
   }
+}
+
+// Notes when the first picture has been decoded, before anything paints it.
+async function firstPicture(session, userId, stream) {
+  const [track] = stream.getVideoTracks();
+  if (!track || peer.watched?.has(track)) return;
+  (peer.watched ??= new Set()).add(track);
+  const reader = new MediaStreamTrackProcessor({track: track.clone()}).readable.getReader();
+  const {value} = await reader.read();
+  note('decoded', session, userId);
+  value?.close();
+  reader.cancel();
 }
 
 peer.picture = (userId) => {

@@ -1,0 +1,1 @@
+"""How long it takes until people hear the ring and see each other."""
