@@ -1,12 +1,49 @@
-"""Wiring: which store, which chat server, one port."""
+"""Wiring: which store, which bus, one port; and the life of a server from start to stop."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ringmesh.server.settings import Settings
+import structlog
+import uvicorn
+
+from ringmesh.errors import ConfigurationError
+from ringmesh.server.accounts.models import Application
+from ringmesh.server.accounts.service import Accounts
+from ringmesh.server.bus import InProcessBus
+from ringmesh.server.chat import ChatService
+from ringmesh.server.metrics import Metrics
+from ringmesh.server.rest.api import make_api
+from ringmesh.server.rest.state import Services
+from ringmesh.server.settings import DATABASE_FILE_NAME, Settings
+from ringmesh.server.store.sqlite import open_sqlite, upgrade_sqlite
+
+DEFAULT_APPLICATION = "default"
+HOUSEKEEPING_SECONDS = 30
+
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+_logger = structlog.get_logger(__name__)
+
+
+async def open_accounts(
+    data_dir: Path, settings: Settings, clock: Callable[[], float] = time.time
+) -> Accounts:
+    """The accounts in a data folder; makes the folder, the database and its tables if needed.
+
+    Raises:
+        ConfigurationError: the folder or its database cannot be used.
+    """
+    database = data_dir / DATABASE_FILE_NAME
+    await asyncio.to_thread(upgrade_sqlite, database)
+    return Accounts(open_sqlite(database), settings, clock)
 
 
 class Server:
@@ -17,30 +54,71 @@ class Server:
         async with Server(data_dir, load_settings(port=0)) as server:
             print(server.url)
 
-    `start` brings the database up to date and listens; `stop` closes the chat streams properly,
-    lets running requests finish within ``shutdown_timeout_seconds`` and closes the database.
+    Args:
+        clock: seconds since 1970-01-01 UTC, for whoever wants to see sessions expire.
+
+    Attributes:
+        accounts: the accounts in the folder, from `start` to `stop`.
+        created: the default application, if this start made it because there was none.
     """
 
-    def __init__(self, data_dir: Path, settings: Settings) -> None:
+    def __init__(
+        self, data_dir: Path, settings: Settings, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self.data_dir = data_dir
         self.settings = settings
+        self.accounts: Accounts
+        self.created: Application | None = None
+        self._clock = clock
+        self._url = ""
+        self._chat: ChatService
+        self._http: _HttpServer
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
         """Base URL as seen from this machine, for instance ``http://127.0.0.1:8080``."""
-        raise NotImplementedError
+        return self._url
 
     async def start(self) -> None:
-        """Listen.
+        """Bring the database up to date and listen.
 
         Raises:
-            ConfigurationError: the address is taken or the data folder cannot be used.
+            ConfigurationError: the address is taken, or the data folder cannot be used.
         """
-        raise NotImplementedError
+        listener = _listen(self.settings.host, self.settings.port)
+        async with contextlib.AsyncExitStack() as undo:
+            undo.callback(listener.close)
+            self.accounts = await open_accounts(self.data_dir, self.settings, self._clock)
+            undo.push_async_callback(self.accounts.close)
+            if await self.accounts.applications.default() is None:
+                self.created = await self.accounts.applications.create(DEFAULT_APPLICATION)
+            self._chat = ChatService(
+                domain=self.settings.chat_domain,
+                authenticate=self.accounts.sign_in.authenticate_chat,
+                last_activity=self.accounts.users.last_activity,
+                bus=InProcessBus(),
+            )
+            await self._chat.start()
+            undo.push_async_callback(self._chat.close)
+            self._http = _HttpServer(self._http_config(), self._chat)
+            await self._serve(listener)
+            undo.pop_all()
+        self._url = _local_url(self.settings, listener.getsockname()[1])
+        _logger.info("server started", url=self._url, data_dir=str(self.data_dir))
 
     async def stop(self) -> None:
-        """Shut down gracefully. Idempotent."""
-        raise NotImplementedError
+        """Shut down: listen no more, close the chat streams properly, let running requests
+        finish within ``shutdown_timeout_seconds``, close the database. Idempotent."""
+        if not self._tasks:
+            return
+        serving, housekeeping = self._tasks
+        self._tasks = []
+        housekeeping.cancel()
+        self._http.should_exit = True
+        await asyncio.gather(serving, housekeeping, return_exceptions=True)
+        await self.accounts.close()
+        _logger.info("server stopped")
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -53,3 +131,105 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+    def _http_config(self) -> uvicorn.Config:
+        services = Services(
+            accounts=self.accounts,
+            chat=self._chat,
+            settings=self.settings,
+            metrics=Metrics(self._chat),
+            clock=self._clock,
+        )
+        settings = self.settings
+        try:
+            config = uvicorn.Config(
+                make_api(services),
+                http="httptools",
+                ws=self._chat.websocket,  # type: ignore[arg-type]  # called like a class
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=15,
+                timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
+            )
+            config.load()
+        except OSError as error:
+            raise ConfigurationError(f"cannot use the TLS certificate: {error}") from error
+        return config
+
+    async def _serve(self, listener: socket.socket) -> None:
+        serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
+        ready = asyncio.create_task(self._http.ready.wait(), name="http ready")
+        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if serving.done():
+            await serving
+        self._tasks = [serving, asyncio.create_task(self._keep_house(), name="housekeeping")]
+
+    async def _keep_house(self) -> None:
+        """Remove what has expired; close the streams of users whom another process removed."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                await self.accounts.remove_expired()
+                for application in await self.accounts.applications.list():
+                    await self._disconnect_removed(application.id)
+            except Exception:
+                _logger.exception("housekeeping failed")
+
+    async def _disconnect_removed(self, application_id: int) -> None:
+        online = self._chat.online_users(application_id)
+        known = await self.accounts.users.with_ids(application_id, online)
+        for user_id in set(online) - {user.id for user in known}:
+            self._chat.disconnect_user(application_id, user_id)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its signal handlers, and with the chat in its shutdown."""
+
+    def __init__(self, config: uvicorn.Config, chat: ChatService) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._chat = chat
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs the server."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the chat streams after the last newcomer and before the rest."""
+        for server in self.servers:
+            server.close()
+        await self._chat.close()
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        return socket.create_server(
+            address, family=family, backlog=2048, dualstack_ipv6=host == "::"
+        )
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {reason}. Choose another with --host and --port"
+        ) from error
+
+
+def _local_url(settings: Settings, port: int) -> str:
+    host = _ANY_ADDRESS.get(settings.host, settings.host)
+    scheme = "http" if settings.tls_certificate is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -7,10 +7,12 @@ from prometheus_client.registry import Collector
 
 
 class Metrics:
-    """Counts of HTTP requests, and whatever collectors are added."""
+    """Counts of HTTP requests, and what other collectors tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, *collectors: Collector) -> None:
         self._registry = CollectorRegistry()
+        for collector in collectors:
+            self._registry.register(collector)
         self._requests = Counter(
             "ringmesh_http_requests",
             "HTTP requests answered.",
@@ -22,10 +24,6 @@ class Metrics:
             "Time to answer an HTTP request.",
             registry=self._registry,
         )
-
-    def add(self, collector: Collector) -> None:
-        """Show a collector's metrics too."""
-        self._registry.register(collector)
 
     def request_answered(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count a request. `method` and `path` come from small sets, not from the client."""

@@ -66,10 +66,18 @@ class SignIn:
         await self._check(account, address, given.password, None)
         raise AuthenticationError(_REFUSED)
 
-    async def confirm_password(self, user: User, password: str, address: str) -> None:
-        """Check the password of somebody who is signed in. Raises as `sign_in` does."""
+    async def knows_password(self, user: User, password: str, address: str) -> bool:
+        """Whether this is the password of somebody who is signed in.
+
+        Raises:
+            RequestError: 429 after too many failures, 503 when too many wait.
+        """
         hashed = await self._store.password_hash(user.application_id, user.id)
-        await self._check(_account(user), address, password, hashed)
+        try:
+            await self._check(_account(user), address, password, hashed)
+        except AuthenticationError:
+            return False
+        return True
 
     async def authenticate_chat(
         self, application_id: int, user_id: int, secret: str, address: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from ringmesh.errors import RequestError
@@ -41,6 +42,13 @@ class Users:
         for start in range(0, len(ids), _BATCH):
             found += await self._store.users_with_ids(application_id, ids[start : start + _BATCH])
         return found
+
+    async def last_activity(self, application_id: int, user_id: int) -> datetime | None:
+        """When the user last used the REST API; None: never, or there is no such user."""
+        user = await self.get(application_id, user_id)
+        if user is None or user.last_request_at is None:
+            return None
+        return datetime.fromtimestamp(user.last_request_at, UTC)
 
     async def create(self, application_id: int, user: UserInput) -> User:
         """Make a user who can log in.

@@ -1,0 +1,1 @@
+"""The REST API: paths, shapes and conventions as the ConnectyCube SDKs expect them."""

@@ -1,0 +1,65 @@
+"""How refusals look, whatever caused them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from ringmesh.errors import AuthenticationError, RequestError
+from ringmesh.server.accounts.user_input import error_texts
+from ringmesh.server.rest.shapes import Errors
+
+_TEXTS = {
+    404: "There is nothing at this address",
+    405: "This address does not know this method",
+    500: "Internal server error",
+}
+
+
+def errors(status: int, texts: Mapping[str, Sequence[str]] | str) -> JSONResponse:
+    """An answer in the error form; a text alone goes under ``base``."""
+    by_field = {"base": [texts]} if isinstance(texts, str) else {k: [*v] for k, v in texts.items()}
+    return JSONResponse({"errors": by_field}, status)
+
+
+def empty() -> PlainTextResponse:
+    """Success without content. Not 204, which the SDKs take for an error."""
+    return PlainTextResponse("")
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's ``responses``: the statuses with which it may refuse, besides the usual."""
+    return {status: {"model": Errors} for status in sorted({400, 413, 422, 500, 503, *statuses})}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Give every error of the handlers and the framework the same form."""
+
+    @app.exception_handler(RequestError)
+    async def refused(_request: Request, error: RequestError) -> JSONResponse:
+        return errors(error.status, error.errors)
+
+    @app.exception_handler(AuthenticationError)
+    async def unauthorized(_request: Request, error: AuthenticationError) -> JSONResponse:
+        return errors(401, str(error))
+
+    @app.exception_handler(HTTPException)
+    async def failed(_request: Request, error: HTTPException) -> JSONResponse:
+        text = _TEXTS.get(error.status_code, "The request cannot be answered")
+        answer = errors(error.status_code, text)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = error.errors()
+        if any(problem["loc"][:1] == ("path",) for problem in problems):
+            return errors(404, _TEXTS[404])
+        if any(problem["type"] == "json_invalid" for problem in problems):
+            return errors(400, "The body is not valid JSON")
+        return errors(422, error_texts(problems))
