@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass, field
 
 from ringmesh.errors import StanzaError
+from ringmesh.protocol import namespaces as ns
 
 MAX_FRAME_BYTES = 65536
 MAX_DEPTH = 512
@@ -23,7 +24,6 @@ MAX_ELEMENTS = 2048
 MAX_ATTRIBUTES = 64
 """Limits per frame, and for attributes per element. Beyond them a frame is refused."""
 
-CLIENT_NS = "jabber:client"
 _XML_NS = "http://www.w3.org/XML/1998/namespace"
 _XMLNS_NS = "http://www.w3.org/2000/xmlns/"
 
@@ -46,7 +46,7 @@ _WHITE_SPACE = re.compile(r"\s")
 _ATTRIBUTE_SPACE = re.compile("[\t\r\n]")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
-_OUTER_PREFIXES = {"": CLIENT_NS, "xml": _XML_NS}
+_OUTER_PREFIXES = {"": ns.CLIENT, "xml": _XML_NS}
 _TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE_ESCAPES = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\t": "&#9;", "\n": "&#10;"})
 
@@ -113,7 +113,7 @@ def write(element: Element) -> str:
             parts.append(step)
             continue
         element, parent_xmlns = step
-        xmlns = element.xmlns if element.xmlns is not None else parent_xmlns or CLIENT_NS
+        xmlns = element.xmlns if element.xmlns is not None else parent_xmlns or ns.CLIENT
         parts.append(_start_tag(element, parent_xmlns, xmlns))
         if element.children or element.text:
             parts.append(f">{escape_text(element.text)}")

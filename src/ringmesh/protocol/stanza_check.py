@@ -18,8 +18,8 @@ from pyexpat import ExpatError, ParserCreate, XMLParserType
 from typing import NoReturn
 
 from ringmesh.errors import StanzaError
+from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.element import (
-    CLIENT_NS,
     MAX_ATTRIBUTES,
     MAX_DEPTH,
     MAX_ELEMENTS,
@@ -86,7 +86,7 @@ def check(frame: bytes) -> CheckedStanza:
     if b"!" in frame and b"<![CDATA[" in frame:  # some SDKs cannot read it
         return _rewritten(read(frame))
     xmlns, _, name = tag.rpartition(" ")
-    stanza = CheckedStanza(name, xmlns or CLIENT_NS, attributes, frame, start.end(), xmlns != "")
+    stanza = CheckedStanza(name, xmlns or ns.CLIENT, attributes, frame, start.end(), xmlns != "")
     if not xmlns or not _PLAIN_TAG.match(frame):
         _check_start_tag(stanza)
     if len(attributes) > MAX_ATTRIBUTES:
@@ -103,7 +103,7 @@ def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
     if to is not None:
         added += f' to="{escape_attribute(to)}"'
     if not stanza.names_xmlns:
-        added += f' xmlns="{CLIENT_NS}"'
+        added += f' xmlns="{ns.CLIENT}"'
     if "from" in attributes or (to is not None and "to" in attributes):
         replaced = (b"from",) if to is None else (b"from", b"to")
         for match in _attributes(frame, end):
@@ -169,7 +169,7 @@ def _attributes(frame: bytes, pos: int) -> Iterator[re.Match[bytes]]:
 
 def _check_start_tag(stanza: CheckedStanza) -> None:
     """Refuse prefixes on a stanza: some SDKs drop them, and would read ``x:from`` as `from`."""
-    if stanza.xmlns != CLIENT_NS:
+    if stanza.xmlns != ns.CLIENT:
         return
     for match in _attributes(stanza.frame, stanza.name_end):
         if b":" in match[1] and match[1] != b"xml:lang":

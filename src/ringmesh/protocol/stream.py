@@ -1,241 +1,48 @@
-"""XMPP stream negotiation over WebSocket frames (RFC 7395, RFC 6120), for both ends, without I/O.
+"""XMPP streams over WebSocket frames (RFC 7395, RFC 6120), both ends, without I/O.
 
 Feed `receive` with each frame; it returns, in order, what follows from it: frames to send and
 things to know. Nothing is kept back, so nothing can be forgotten. After `Closed` a machine
 answers nothing more.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
-
-from ringmesh.protocol.element import Element
-from ringmesh.protocol.jid import JID
-from ringmesh.protocol.stanza_check import CheckedStanza
-
-
-@dataclass(frozen=True, slots=True)
-class SendFrame:
-    """Send this as one WebSocket text frame."""
-
-    frame: str
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The stream is over. Send what came before this, then close the WebSocket.
-
-    Attributes:
-        condition: None after an orderly close, else the stream error's condition
-            (RFC 6120 section 4.9.3), ours or theirs.
-        detail: more about it, for a log.
-    """
-
-    condition: str | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The stream is ready: this is the device's full address."""
-
-    jid: JID
-
-
-# --- at the server
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticationRequested:
-    """Check these, then call `authentication_succeeded` or `authentication_failed`."""
-
-    local_part: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"AuthenticationRequested(local_part={self.local_part!r}, password=...)"
-
-
-@dataclass(slots=True)
-class StanzaReceived:
-    """A message of a bound stream: route it. `stanza_check.stamp` writes what to forward."""
-
-    stanza: CheckedStanza
-
-
-@dataclass(frozen=True, slots=True)
-class CarbonsChanged:
-    """The device wants, or no longer wants, copies of what its user's other devices send."""
-
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PresenceChanged:
-    """The device said that it is available or not."""
-
-    available: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ActivityChanged:
-    """The app went to the background (active False) or came back."""
-
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LastActivityRequested:
-    """Answer with `ServerStream.last_activity`.
-
-    Attributes:
-        iq_id: pass it back.
-        jid: the user asked about.
-    """
-
-    iq_id: str
-    jid: JID
-
-
-# --- at the client
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticationFailed:
-    """Credentials were refused; the stream stays open for another `authenticate`.
-
-    Attributes:
-        condition: SASL error condition (RFC 6120 section 6.5), ``not-authorized`` mostly.
-    """
-
-    condition: str
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """A message for this device. Carbons are not unwrapped: see `ringmesh.protocol.carbons`."""
-
-    message: Element
-
-
-@dataclass(frozen=True, slots=True)
-class IqAnswered:
-    """The answer to an iq that this client sent, for instance a ping; `iq` has its type."""
-
-    iq_id: str
-    iq: Element
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The server has handled these sent stanzas (XEP-0198), oldest first."""
-
-    frames: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FrameRefused:
-    """A frame that could not be read was dropped; the stream goes on."""
-
-    detail: str
-
-
-ServerEvent: TypeAlias = (
-    SendFrame
-    | Closed
-    | Bound
-    | AuthenticationRequested
-    | StanzaReceived
-    | CarbonsChanged
-    | PresenceChanged
-    | ActivityChanged
-    | LastActivityRequested
-)
-ClientEvent: TypeAlias = (
-    SendFrame
-    | Closed
-    | Bound
-    | AuthenticationFailed
-    | MessageReceived
-    | IqAnswered
-    | Acknowledged
-    | FrameRefused
+from ringmesh.protocol.client_stream import ClientStream
+from ringmesh.protocol.server_stream import ServerStream
+from ringmesh.protocol.stream_events import (
+    Acknowledged,
+    ActivityChanged,
+    AuthenticationFailed,
+    AuthenticationRequested,
+    Bound,
+    CarbonsChanged,
+    ClientEvent,
+    Closed,
+    FrameRefused,
+    IqAnswered,
+    LastActivityRequested,
+    MessageReceived,
+    PresenceChanged,
+    SendFrame,
+    ServerEvent,
+    StanzaReceived,
 )
 
-
-class ServerStream:
-    """The server's end of one stream.
-
-    Args:
-        domain: chat domain of the addresses handed out.
-        stream_id: unguessable id of the stream.
-        resource: at least 12 random characters: the device's resource unless it asks for one.
-    """
-
-    def __init__(self, domain: str, stream_id: str, resource: str) -> None:
-        raise NotImplementedError
-
-    def receive(self, frame: bytes | str) -> Sequence[ServerEvent]:
-        """Take one frame."""
-        raise NotImplementedError
-
-    def authentication_succeeded(self) -> Sequence[ServerEvent]:
-        """The credentials of `AuthenticationRequested` are right."""
-        raise NotImplementedError
-
-    def authentication_failed(self, condition: str = "not-authorized") -> Sequence[ServerEvent]:
-        """They are wrong (``not-authorized``) or cannot be checked (``temporary-auth-failure``)."""
-        raise NotImplementedError
-
-    def last_activity(self, iq_id: str, jid: JID, seconds: int | None) -> Sequence[ServerEvent]:
-        """Answer `LastActivityRequested`: seconds since the user was online, None if unknown."""
-        raise NotImplementedError
-
-    def close(self, condition: str | None = None) -> Sequence[ServerEvent]:
-        """End the stream, with a stream error if a condition is given."""
-        raise NotImplementedError
-
-
-class ClientStream:
-    """The client's end of one stream.
-
-    Args:
-        domain: chat domain.
-        resource: resource to ask for; None lets the server make one.
-        stream_management: ask for acknowledgements (XEP-0198).
-    """
-
-    def __init__(
-        self, domain: str, *, resource: str | None = None, stream_management: bool = False
-    ) -> None:
-        raise NotImplementedError
-
-    def open(self, local_part: str, password: str) -> Sequence[ClientEvent]:
-        """Start the stream; the server's answers then lead to `Bound` by themselves."""
-        raise NotImplementedError
-
-    def authenticate(self, local_part: str, password: str) -> Sequence[ClientEvent]:
-        """Try again with other credentials, after `AuthenticationFailed`."""
-        raise NotImplementedError
-
-    def receive(self, frame: str | bytes) -> Sequence[ClientEvent]:
-        """Take one frame."""
-        raise NotImplementedError
-
-    def send(self, frame: str) -> Sequence[ClientEvent]:
-        """Send a stanza, and count it if acknowledgements are on.
-
-        Raises:
-            InvalidStateError: the stream is not bound.
-        """
-        raise NotImplementedError
-
-    def ping(self, iq_id: str) -> Sequence[ClientEvent]:
-        """Ask the server for a sign of life (XEP-0199); `IqAnswered` brings it."""
-        raise NotImplementedError
-
-    def close(self) -> Sequence[ClientEvent]:
-        """Say goodbye; `Closed` follows when the server has answered."""
-        raise NotImplementedError
+__all__ = [
+    "Acknowledged",
+    "ActivityChanged",
+    "AuthenticationFailed",
+    "AuthenticationRequested",
+    "Bound",
+    "CarbonsChanged",
+    "ClientEvent",
+    "ClientStream",
+    "Closed",
+    "FrameRefused",
+    "IqAnswered",
+    "LastActivityRequested",
+    "MessageReceived",
+    "PresenceChanged",
+    "SendFrame",
+    "ServerEvent",
+    "ServerStream",
+    "StanzaReceived",
+]

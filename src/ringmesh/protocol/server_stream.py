@@ -1,0 +1,280 @@
+"""The server's end of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from ringmesh.errors import ConfigurationError, ProtocolError, StanzaError
+from ringmesh.protocol import iq as iqs
+from ringmesh.protocol import namespaces as ns
+from ringmesh.protocol.element import Element, read, write
+from ringmesh.protocol.framing import (
+    CLOSE,
+    STREAM_END,
+    STREAM_PREFIX,
+    stream_error,
+)
+from ringmesh.protocol.jid import JID
+from ringmesh.protocol.sasl import PLAIN, decode_plain
+from ringmesh.protocol.stanza_check import check
+from ringmesh.protocol.stream_events import (
+    ActivityChanged,
+    AuthenticationRequested,
+    Bound,
+    CarbonsChanged,
+    Closed,
+    LastActivityRequested,
+    PresenceChanged,
+    SendFrame,
+    ServerEvent,
+    StanzaReceived,
+)
+from ringmesh.protocol.stream_management import InboundCounter
+
+MIN_RESOURCE_LENGTH = 12  # some SDKs drop messages whose sender contains their own resource
+
+_FEATURES_BEFORE_LOGIN = (
+    f"<stream:features {STREAM_PREFIX}>"
+    f'<mechanisms xmlns="{ns.SASL}"><mechanism>{PLAIN}</mechanism></mechanisms></stream:features>'
+)
+# Mobile SDKs never finish their login unless the session feature is there.
+_FEATURES_AFTER_LOGIN = (
+    f'<stream:features {STREAM_PREFIX}><bind xmlns="{ns.BIND}"/>'
+    f'<session xmlns="{ns.SESSION}"/></stream:features>'
+)
+
+
+class _State(Enum):
+    OPENING = auto()  # waiting for <open/>
+    AUTHENTICATING = auto()  # waiting for <auth/>
+    CHECKING = auto()  # our owner checks the credentials
+    REOPENING = auto()  # waiting for the second <open/>
+    BINDING = auto()  # waiting for the bind request
+    BOUND = auto()
+    CLOSED = auto()
+
+
+class ServerStream:
+    """The server's end of one stream.
+
+    Every iq request is answered, elements that mean nothing to us are ignored, and only what
+    breaks the protocol ends the stream. After a failed login the client may try again: how often
+    is the owner's business.
+
+    Args:
+        domain: chat domain of the addresses handed out.
+        stream_id: unguessable id of the stream.
+        resource: at least 12 random characters: the device's resource unless it asks for one.
+    """
+
+    __slots__ = ("_domain", "_handled", "_jid", "_resource", "_state", "_stream_id")
+
+    def __init__(self, domain: str, stream_id: str, resource: str) -> None:
+        if len(resource) < MIN_RESOURCE_LENGTH:
+            raise ConfigurationError(f"resource shorter than {MIN_RESOURCE_LENGTH} characters")
+        self._domain = domain
+        self._stream_id = stream_id
+        self._resource = resource
+        self._state = _State.OPENING
+        self._jid: JID | None = None
+        self._handled: InboundCounter | None = None
+
+    @property
+    def jid(self) -> JID | None:
+        """The user's address: bare once the login was asked for, full once bound."""
+        return self._jid
+
+    def receive(self, frame: bytes | str) -> Sequence[ServerEvent]:
+        """Take one frame."""
+        if self._state is _State.CLOSED:
+            return ()
+        if isinstance(frame, str):
+            frame = frame.encode(errors="surrogatepass")
+        try:
+            stanza = check(frame)
+        except StanzaError as error:
+            return self._unreadable(frame.strip(), str(error))
+        if self._state is _State.BOUND and stanza.name == "message" and stanza.xmlns == ns.CLIENT:
+            if self._handled:
+                self._handled.stanza_handled()
+            return (StanzaReceived(stanza),)
+        return self._element(read(stanza.frame))
+
+    def authentication_succeeded(self) -> Sequence[ServerEvent]:
+        """The credentials of `AuthenticationRequested` are right."""
+        if self._state is not _State.CHECKING:
+            return ()
+        self._state = _State.REOPENING
+        return (SendFrame(f'<success xmlns="{ns.SASL}"/>'),)
+
+    def authentication_failed(self, condition: str = "not-authorized") -> Sequence[ServerEvent]:
+        """They are wrong (``not-authorized``) or cannot be checked (``temporary-auth-failure``)."""
+        if self._state is not _State.CHECKING:
+            return ()
+        self._state = _State.AUTHENTICATING
+        return self._sasl_failure(condition)
+
+    def last_activity(self, iq_id: str, jid: JID, seconds: int | None) -> Sequence[ServerEvent]:
+        """Answer `LastActivityRequested`: seconds since the user was online, None if unknown."""
+        if self._state is not _State.BOUND:
+            return ()
+        asked = Element("iq", ns.CLIENT, {"id": iq_id, "to": str(jid)})
+        if seconds is None:
+            return _send(iqs.error(asked, "item-not-found"))
+        query = Element("query", ns.LAST_ACTIVITY, {"seconds": str(seconds)})
+        return _send(iqs.result(asked, query))
+
+    def close(self, condition: str | None = None) -> Sequence[ServerEvent]:
+        """End the stream, with a stream error (RFC 6120 section 4.9.3) if a condition is given."""
+        return self._close(condition)
+
+    def _close(self, condition: str | None, detail: str = "") -> Sequence[ServerEvent]:
+        if self._state is _State.CLOSED:
+            return ()
+        self._state = _State.CLOSED
+        error = (SendFrame(stream_error(condition)),) if condition else ()
+        return (*error, SendFrame(CLOSE), Closed(condition, detail))
+
+    def _unreadable(self, frame: bytes, detail: str) -> Sequence[ServerEvent]:
+        if not frame:  # a keep-alive
+            return ()
+        if frame == STREAM_END:  # how mobile SDKs say goodbye
+            return self._close(None)
+        return self._close("not-well-formed", detail)
+
+    def _element(self, element: Element) -> Sequence[ServerEvent]:
+        match element.xmlns, element.name:
+            case ns.FRAMING, "open":
+                return self._open(element)
+            case ns.FRAMING, "close":
+                return self._close(None)
+            case ns.SASL, "auth":
+                return self._auth(element)
+            case ns.STREAM_MANAGEMENT, name:
+                return self._stream_management(name)
+            case ns.CLIENT, "iq" | "message" | "presence":
+                return self._stanza(element)
+        return ()
+
+    def _open(self, element: Element) -> Sequence[ServerEvent]:
+        match self._state:
+            case _State.OPENING:
+                self._state = _State.AUTHENTICATING
+                features = _FEATURES_BEFORE_LOGIN
+            case _State.REOPENING:
+                self._state = _State.BINDING
+                features = _FEATURES_AFTER_LOGIN
+            case _:
+                return self._close("policy-violation", "stream opened out of turn")
+        to = element.get("to") or self._domain
+        header = Element(
+            "open",
+            ns.FRAMING,
+            {
+                "from": to if _is_host(to) else self._domain,
+                "id": f"{self._stream_id}-{self._state.value}",
+                "version": "1.0",
+                "xml:lang": "en",
+            },
+        )
+        return (SendFrame(write(header)), SendFrame(features))
+
+    def _auth(self, element: Element) -> Sequence[ServerEvent]:
+        if self._state is _State.OPENING:
+            return self._close("not-authorized", "login before the stream was opened")
+        if self._state is not _State.AUTHENTICATING:
+            return ()
+        if element.get("mechanism") != PLAIN:
+            return self._sasl_failure("invalid-mechanism")
+        try:
+            identity, local_part, password = decode_plain(element.text)
+            jid = JID.parse(f"{local_part}@{self._domain}")
+        except ProtocolError as error:
+            known = ("incorrect-encoding", "malformed-request")
+            return self._sasl_failure(str(error) if str(error) in known else "not-authorized")
+        if identity not in ("", local_part, str(jid)):
+            return self._sasl_failure("invalid-authzid")
+        self._state = _State.CHECKING
+        self._jid = jid
+        return (AuthenticationRequested(jid.local, password),)
+
+    def _sasl_failure(self, condition: str) -> Sequence[ServerEvent]:
+        return _send(Element("failure", ns.SASL, children=[Element(condition)]))
+
+    def _stream_management(self, name: str) -> Sequence[ServerEvent]:
+        if name == "r" and self._handled:
+            return _send(self._handled.answer())
+        if name not in ("enable", "resume"):
+            return ()
+        if name == "resume" or self._state is not _State.BOUND or self._handled:
+            condition = "item-not-found" if name == "resume" else "unexpected-request"
+            cause = Element(condition, ns.STANZA_ERRORS)
+            return _send(Element("failed", ns.STREAM_MANAGEMENT, children=[cause]))
+        self._handled = InboundCounter()
+        return _send(Element("enabled", ns.STREAM_MANAGEMENT))
+
+    def _stanza(self, element: Element) -> Sequence[ServerEvent]:
+        if self._state is _State.BINDING and element.name == "iq":
+            return self._bind(element)
+        if self._state is not _State.BOUND:
+            return self._close("not-authorized", f"{element.name} before the device was bound")
+        if self._handled:
+            self._handled.stanza_handled()
+        return self._iq(element) if element.name == "iq" else _presence(element)
+
+    def _bind(self, element: Element) -> Sequence[ServerEvent]:
+        bind = element.child("bind", ns.BIND)
+        if element.get("type") != "set" or bind is None or self._jid is None:
+            return _send(iqs.error(element, "not-authorized", "auth"))
+        try:
+            self._jid = self._jid.with_resource(bind.child_text("resource") or self._resource)
+        except ProtocolError:
+            self._jid = self._jid.with_resource(self._resource)
+        self._state = _State.BOUND
+        jid = Element("jid", text=str(self._jid))
+        answer = iqs.result(element, Element("bind", ns.BIND, children=[jid]))
+        return (*_send(answer), Bound(self._jid))
+
+    def _iq(self, element: Element) -> Sequence[ServerEvent]:
+        if element.get("type") in ("result", "error"):
+            return ()
+        child = element.children[0] if len(element.children) == 1 else Element("")
+        match child.xmlns, child.name:
+            case ns.CARBONS, "enable" | "disable":
+                return (*_send(iqs.result(element)), CarbonsChanged(child.name == "enable"))
+            case ns.MOBILE, "mobile":
+                active = child.get("enable") not in ("true", "1")
+                return (*_send(iqs.result(element)), ActivityChanged(active))
+            case ns.LAST_ACTIVITY, "query":
+                return _last_activity(element)
+        return _send(iqs.stateless_answer(element))
+
+
+def _send(element: Element) -> tuple[SendFrame]:
+    return (SendFrame(write(element)),)
+
+
+def _presence(element: Element) -> Sequence[ServerEvent]:
+    if element.get("to") or element.get("type") not in (None, "unavailable"):
+        return ()
+    return (PresenceChanged(element.get("type") is None),)
+
+
+def _last_activity(element: Element) -> Sequence[ServerEvent]:
+    iq_id, to = element.get("id"), element.get("to")
+    if iq_id is None or to is None:
+        return _send(iqs.error(element, "bad-request", "modify"))
+    try:
+        jid = JID.parse(to)
+    except ProtocolError:
+        return _send(iqs.error(element, "jid-malformed", "modify"))
+    return (LastActivityRequested(iq_id, jid),)
+
+
+def _is_host(text: str) -> bool:
+    try:
+        jid = JID.parse(text)
+    except ProtocolError:
+        return False
+    return not jid.local and not jid.resource

@@ -1,0 +1,159 @@
+"""What follows from a frame: the events that the stream machines return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ringmesh.protocol.element import Element
+from ringmesh.protocol.jid import JID
+from ringmesh.protocol.stanza_check import CheckedStanza
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Send this as one WebSocket text frame."""
+
+    frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The stream is over. Send what came before this, then close the WebSocket.
+
+    Attributes:
+        condition: None after an orderly close, else the stream error's condition
+            (RFC 6120 section 4.9.3), ours or theirs.
+        detail: more about it, for a log.
+    """
+
+    condition: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The stream is ready: this is the device's full address."""
+
+    jid: JID
+
+
+# --- at the server
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationRequested:
+    """Check these, then call `authentication_succeeded` or `authentication_failed`."""
+
+    local_part: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"AuthenticationRequested(local_part={self.local_part!r}, password=...)"
+
+
+@dataclass(slots=True)
+class StanzaReceived:
+    """A message of a bound stream: route it. `stanza_check.stamp` writes what to forward."""
+
+    stanza: CheckedStanza
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonsChanged:
+    """The device wants, or no longer wants, copies of what its user's other devices send."""
+
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """The device said that it is available or not."""
+
+    available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityChanged:
+    """The app went to the background (active False) or came back."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastActivityRequested:
+    """Answer with `ServerStream.last_activity`.
+
+    Attributes:
+        iq_id: pass it back.
+        jid: the user asked about.
+    """
+
+    iq_id: str
+    jid: JID
+
+
+# --- at the client
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationFailed:
+    """Credentials were refused; the stream stays open for another `authenticate`.
+
+    Attributes:
+        condition: SASL error condition (RFC 6120 section 6.5), ``not-authorized`` mostly.
+    """
+
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message for this device. Carbons are not unwrapped: see `ringmesh.protocol.carbons`."""
+
+    message: Element
+
+
+@dataclass(frozen=True, slots=True)
+class IqAnswered:
+    """The answer to an iq that this client sent, for instance a ping; `iq` has its type."""
+
+    iq_id: str
+    iq: Element
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The server has handled these sent stanzas (XEP-0198), oldest first."""
+
+    frames: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRefused:
+    """A frame that could not be read was dropped; the stream goes on."""
+
+    detail: str
+
+
+ServerEvent: TypeAlias = (
+    SendFrame
+    | Closed
+    | Bound
+    | AuthenticationRequested
+    | StanzaReceived
+    | CarbonsChanged
+    | PresenceChanged
+    | ActivityChanged
+    | LastActivityRequested
+)
+ClientEvent: TypeAlias = (
+    SendFrame
+    | Closed
+    | Bound
+    | AuthenticationFailed
+    | MessageReceived
+    | IqAnswered
+    | Acknowledged
+    | FrameRefused
+)

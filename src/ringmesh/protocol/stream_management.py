@@ -1,0 +1,67 @@
+"""Acknowledgements between two neighbours (XEP-0198), without resumption.
+
+Counting goes modulo 2**32. A peer's wrong count is ignored: deployed SDKs send such, and a call
+must not end over it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ringmesh.protocol import namespaces as ns
+from ringmesh.protocol.element import Element
+
+_MODULUS = 2**32
+
+
+class InboundCounter:
+    """Counts the stanzas handled, from the moment acknowledgements were agreed on."""
+
+    __slots__ = ("_handled",)
+
+    def __init__(self) -> None:
+        self._handled = 0
+
+    def stanza_handled(self) -> None:
+        """An iq, message or presence was taken over."""
+        self._handled = (self._handled + 1) % _MODULUS
+
+    def answer(self) -> Element:
+        """The ``<a/>`` to send for an ``<r/>``."""
+        return Element("a", ns.STREAM_MANAGEMENT, {"h": str(self._handled)})
+
+
+class OutboundQueue:
+    """The stanzas sent and not yet acknowledged, oldest first.
+
+    Args:
+        limit: how many to keep; beyond it the oldest are forgotten.
+    """
+
+    def __init__(self, limit: int = 256) -> None:
+        self._frames: deque[str] = deque(maxlen=limit)
+        self._pending = 0  # sent and not acknowledged, kept or forgotten
+        self._acknowledged = 0
+
+    @property
+    def unacknowledged(self) -> tuple[str, ...]:
+        """The frames that the peer may not have got."""
+        return tuple(self._frames)
+
+    def sent(self, frame: str) -> None:
+        """A stanza went out."""
+        self._frames.append(frame)
+        self._pending += 1
+
+    def acknowledged(self, answer: Element) -> tuple[str, ...]:
+        """The frames that an ``<a/>`` acknowledges; none if its count makes no sense."""
+        count = answer.get("h") or ""
+        if not (count.isascii() and count.isdigit() and len(count) <= 10):
+            return ()
+        news = (int(count) - self._acknowledged) % _MODULUS
+        if news > self._pending:
+            return ()
+        forgotten = self._pending - len(self._frames)
+        self._pending -= news
+        self._acknowledged = int(count) % _MODULUS
+        return tuple(self._frames.popleft() for _ in range(max(0, news - forgotten)))
