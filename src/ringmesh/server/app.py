@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from ringmesh.server.store.sqlite import open_sqlite, upgrade_sqlite
 DEFAULT_APPLICATION = "default"
 HOUSEKEEPING_SECONDS = 30
 
+_BACKLOG = 2048
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 _logger = structlog.get_logger(__name__)
@@ -151,6 +153,7 @@ class Server:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                backlog=_BACKLOG,
                 timeout_keep_alive=15,
                 timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
                 ssl_certfile=settings.tls_certificate,
@@ -216,12 +219,21 @@ class _HttpServer(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[
-            0
-        ]
-        return socket.create_server(
-            address, family=family, backlog=2048, dualstack_ipv6=host == "::"
-        )
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        # The protocol must be explicit: only then does asyncio switch Nagle's algorithm off.
+        listener = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if host == "::":
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(

@@ -48,6 +48,10 @@ def add_error_handlers(app: FastAPI) -> None:
     async def unauthorized(_request: Request, error: AuthenticationError) -> JSONResponse:
         return errors(401, str(error))
 
+    @app.exception_handler(Exception)  # goes on to the outer layers, where it is logged
+    async def crashed(_request: Request, _error: Exception) -> JSONResponse:
+        return errors(500, _TEXTS[500])
+
     @app.exception_handler(HTTPException)
     async def failed(_request: Request, error: HTTPException) -> JSONResponse:
         text = _TEXTS.get(error.status_code, "The request cannot be answered")

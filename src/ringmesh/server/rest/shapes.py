@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from ringmesh.server.accounts.models import User
 from ringmesh.server.accounts.sessions import LiveSession
@@ -52,7 +51,7 @@ class UserShape(BaseModel):
     avatar: str | None
     user_tags: str | None
     timezone: int | None
-    is_guest: Annotated[bool | None, Field(description="true for guests, else absent")] = None
+    is_guest: bool = False
 
     @classmethod
     def of(cls, user: User) -> UserShape:
@@ -65,7 +64,7 @@ class UserShape(BaseModel):
             updated_at=iso_time(user.updated_at),
             last_request_at=None if last is None else iso_time(last),
             user_tags=",".join(user.user_tags) or None,
-            is_guest=user.is_guest or None,
+            is_guest=user.is_guest,
         )
 
 

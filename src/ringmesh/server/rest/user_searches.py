@@ -98,16 +98,14 @@ async def online(
 
 
 def _lookup(field: str) -> Callable[..., Awaitable[UserAnswer]]:
-    async def by(
-        live: AnySession,
-        services: ServicesOf,
-        value: Annotated[str, Query(alias=field, min_length=1, max_length=255)],
-    ) -> UserAnswer:
+    async def by(live: AnySession, services: ServicesOf, value: str) -> UserAnswer:
         user = await services.accounts.users.by(live.session.application_id, field, value)
         if user is None:
             raise RequestError(404, {"base": ["There is no such user"]})
         return UserAnswer(user=UserShape.of(user))
 
+    # An annotation as written could not name `field`: annotations are text, read later.
+    by.__annotations__["value"] = Annotated[str, Query(alias=field, min_length=1, max_length=255)]
     by.__doc__ = f"The user with this {field}."
     return by
 
