@@ -8,7 +8,7 @@ from typing import Protocol
 class Deliver(Protocol):
     """Takes what another node published for a user who may be online here."""
 
-    def __call__(self, user: str, stanza: bytes, resource: str | None, carbon: bool) -> None: ...
+    def __call__(self, user: str, stanza: bytes, resource: str, carbon: bool) -> None: ...
 
 
 class Bus(Protocol):
@@ -16,11 +16,11 @@ class Bus(Protocol):
 
     A user is named ``{user id}-{application id}``, as in the local part of the address. The node
     that publishes delivers to its own connections itself; the bus never hands a stanza back to it.
-    Delivery is at most once, in order per publishing node; nothing is stored.
+    Delivery is at most once, in order per publishing node; nothing is stored and nothing waits.
     """
 
-    async def start(self, deliver: Deliver) -> None:
-        """Connect, and from now on hand what other nodes publish to `deliver`."""
+    def attach(self, deliver: Deliver) -> None:
+        """From now on hand what other nodes publish to `deliver`."""
 
     def subscribe(self, user: str) -> None:
         """`user` came online on this node."""
@@ -28,15 +28,10 @@ class Bus(Protocol):
     def unsubscribe(self, user: str) -> None:
         """The last connection of `user` on this node ended."""
 
-    def publish(
-        self, user: str, stanza: bytes, resource: str | None = None, carbon: bool = False
-    ) -> None:
-        """Send `stanza` to the other nodes of `user`; never waits.
+    def publish(self, user: str, stanza: bytes, resource: str = "", carbon: bool = False) -> None:
+        """Send `stanza` to the other nodes of `user`.
 
         Args:
-            resource: for this resource only, else for all.
-            carbon: the stanza was sent by `user`; wrap it for their other devices (XEP-0280).
+            resource: for this device only; empty: for all.
+            carbon: `user` sent the stanza; it goes to their other devices as a carbon (XEP-0280).
         """
-
-    async def close(self) -> None:
-        """Leave; publishing afterwards does nothing."""

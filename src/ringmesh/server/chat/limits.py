@@ -19,7 +19,7 @@ class ChatLimits:
         login_seconds: time to log in, and time that a connection stays open after a wrong password.
         idle_seconds: silence after which a client is pinged, and time it has to answer.
         close_seconds: time a client has to finish a closing handshake before it is cut off.
-        resources_per_user: devices of one user online at once.
+        devices_per_user: devices of one user online at once.
         connections_per_address: open connections from one address; None: any number.
     """
 
@@ -31,5 +31,5 @@ class ChatLimits:
     login_seconds: float = 30.0
     idle_seconds: float = 30.0
     close_seconds: float = 2.0
-    resources_per_user: int = 32
+    devices_per_user: int = 32
     connections_per_address: int | None = None

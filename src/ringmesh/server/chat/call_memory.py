@@ -1,0 +1,66 @@
+"""What recent ``call`` signals said, for rejecting a call over REST."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SESSION_ID = re.compile(rb"<sessionID[^>]*>([^<]{1,128})<")
+_CALLER_ID = re.compile(rb"<callerID[^>]*>\s*(\d{1,18})\s*<")
+_CALL_TYPE = re.compile(rb"<callType[^>]*>\s*([12])\s*<")
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedCall:
+    """Who started a call and what it carries."""
+
+    app_id: int
+    caller_id: int
+    call_type: int
+    at: float
+
+
+class CallMemory:
+    """Remembers the newest calls, bounded in number and age.
+
+    A call is remembered only as its caller sent it, so nobody can put a name to another's call.
+
+    Args:
+        capacity: number of calls.
+        lifetime: seconds that a call is remembered after its first signal.
+    """
+
+    def __init__(self, capacity: int = 10_000, lifetime: float = 600.0) -> None:
+        self._capacity = capacity
+        self._lifetime = lifetime
+        self._calls: dict[bytes, RememberedCall] = {}
+
+    def remember(self, stanza: bytes, app_id: int, sender_id: int, now: float) -> None:
+        """Read a checked ``call`` signal. Repeats and signals of mesh members change nothing."""
+        session_id = _SESSION_ID.search(stanza)
+        if session_id is None or session_id[1] in self._calls:
+            return
+        caller_id = _CALLER_ID.search(stanza)
+        if caller_id is None or int(caller_id[1]) != sender_id:
+            return
+        call_type = _CALL_TYPE.search(stanza)
+        self._forget_old(now)
+        self._calls[session_id[1]] = RememberedCall(
+            app_id, sender_id, int(call_type[1]) if call_type else 1, now
+        )
+
+    def find(self, app_id: int, session_id: str, now: float) -> RememberedCall | None:
+        """The call with this id in this application, if it is remembered."""
+        call = self._calls.get(session_id.encode())
+        if call is None or call.app_id != app_id or now - call.at > self._lifetime:
+            return None
+        return call
+
+    def _forget_old(self, now: float) -> None:
+        """Drop what is too old or too much; the oldest come first in the table."""
+        while self._calls:
+            oldest = next(iter(self._calls))
+            too_old = now - self._calls[oldest].at > self._lifetime
+            if not too_old and len(self._calls) < self._capacity:
+                return
+            del self._calls[oldest]

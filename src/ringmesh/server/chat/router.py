@@ -1,0 +1,157 @@
+"""Who is online, and how a stanza finds them."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, TypeAlias
+
+from ringmesh.protocol.carbons import COPIED_SIGNALS, sent_copy
+from ringmesh.protocol.jid import JID
+from ringmesh.protocol.stanza_check import CheckedStanza, stamp
+from ringmesh.server.bus import Bus
+from ringmesh.server.chat.call_memory import CallMemory
+
+_SIGNAL_TYPE = b"<signalType>"
+_COPIED = frozenset(name.encode() for name in COPIED_SIGNALS)
+
+
+class Device(Protocol):
+    """One online device, as the router sees it.
+
+    Attributes:
+        app_id: its application.
+        user_id: its user, within that application.
+        user: ``{user id}-{application id}``.
+        jid: full address.
+        resource: resource part of it.
+        carbons: whether it wants copies of what its user's other devices send (XEP-0280).
+    """
+
+    app_id: int
+    user_id: int
+    user: str
+    jid: str
+    resource: str
+    carbons: bool
+
+    def send(self, stanza: bytes) -> None:
+        """Queue a stanza. Never waits, never raises."""
+
+
+OnlineUsers: TypeAlias = dict[str, tuple[Device, ...]]
+"""The online devices of one application's users, by `Device.user`."""
+
+
+class Router:
+    """The registry of online devices, and delivery to them.
+
+    Each application has a table of its own, so users reach only users of their application. What
+    is for somebody offline is dropped, never stored. Nothing is held back as a duplicate:
+    repeated ``call`` signals are part of how calls connect.
+
+    Args:
+        bus: reaches devices on other nodes.
+        calls: is shown the calls that pass.
+
+    Attributes:
+        devices: how many are online.
+        relayed: stanzas taken from devices.
+        delivered: copies handed to devices of this node.
+        dropped: stanzas for users without a device on this node.
+    """
+
+    def __init__(self, bus: Bus, calls: CallMemory) -> None:
+        self._bus = bus
+        self._calls = calls
+        self._applications: dict[int, OnlineUsers] = {}
+        self.devices = self.relayed = self.delivered = self.dropped = 0
+        bus.attach(self._from_bus)
+
+    def online(self, app_id: int) -> OnlineUsers:
+        """Who is online in an application now; not to be changed by the caller."""
+        return self._applications.get(app_id, {})
+
+    def add(self, device: Device) -> None:
+        """`device` came online."""
+        online = self._applications.setdefault(device.app_id, {})
+        others = online.get(device.user, ())
+        online[device.user] = (*others, device)
+        self.devices += 1
+        if not others:
+            self._bus.subscribe(device.user)
+
+    def remove(self, device: Device) -> None:
+        """`device` went offline."""
+        online = self._applications[device.app_id]
+        others = tuple(other for other in online[device.user] if other is not device)
+        self.devices -= 1
+        if others:
+            online[device.user] = others
+            return
+        del online[device.user]
+        if not online:
+            del self._applications[device.app_id]
+        self._bus.unsubscribe(device.user)
+
+    def route(self, sender: Device, message: CheckedStanza) -> None:
+        """Deliver a message to the address in its ``to``, stamped with its sender's.
+
+        A bare address means all devices of a user, a full one only that device.
+        """
+        to = message.attributes.get("to")
+        if to is None:
+            return
+        user, _, domain = to.partition("@")
+        _, _, resource = domain.partition("/")
+        stanza = stamp(message, sender.jid)
+        self.relayed += 1
+        self.send(sender.app_id, user, stanza, resource)
+        if message.attributes.get("type") == "headline":
+            self._look_at_signal(sender, stanza)
+
+    def send(self, app_id: int, user: str, stanza: bytes, resource: str = "") -> None:
+        """Deliver a finished stanza to one or all devices of a user, on every node."""
+        devices = self._applications.get(app_id, {}).get(user, ())
+        for device in devices:
+            if not resource or device.resource == resource:
+                device.send(stanza)
+                self.delivered += 1
+        if not devices:
+            self.dropped += 1
+        if devices or user.endswith(f"-{app_id}"):
+            self._bus.publish(user, stanza, resource)
+
+    def send_carbons(
+        self, app_id: int, user: str, stanza: bytes, sender: Device | None = None
+    ) -> None:
+        """Show what `user` sent to their devices that want such copies (XEP-0280)."""
+        self._copy(app_id, user, stanza, sender)
+        self._bus.publish(user, stanza, carbon=True)
+
+    def _look_at_signal(self, sender: Device, stanza: bytes) -> None:
+        """Remember calls; copy what ends the ringing of the sender's other devices."""
+        start = stanza.find(_SIGNAL_TYPE)
+        if start < 0:
+            return
+        start += len(_SIGNAL_TYPE)
+        signal = stanza[start : stanza.find(b"<", start)]
+        if signal == b"call":
+            self._calls.remember(stanza, sender.app_id, sender.user_id, time.monotonic())
+        elif signal in _COPIED:
+            self.send_carbons(sender.app_id, sender.user, stanza, sender)
+
+    def _copy(self, app_id: int, user: str, stanza: bytes, sender: Device | None) -> None:
+        for device in self.online(app_id).get(user, ()):
+            if device.carbons and device is not sender:
+                jid = JID.parse(device.jid)
+                device.send(sent_copy(stanza, jid.bare(), jid))
+
+    def _from_bus(self, user: str, stanza: bytes, resource: str, carbon: bool) -> None:
+        app_id = int(user.rpartition("-")[2])
+        if carbon:
+            self._copy(app_id, user, stanza, None)
+            return
+        for device in self.online(app_id).get(user, ()):
+            if not resource or device.resource == resource:
+                device.send(stanza)
+                self.delivered += 1
