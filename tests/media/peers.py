@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,19 @@ from ringmesh.media.wrtc_engine import WrtcEngine, WrtcPeerConnection
 
 LIMIT = 20.0
 """Seconds that a condition may take before a test gives up."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds that nothing announces."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def media_threads() -> list[str]:
+    """Names of the threads of sources, recorders and players."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("ringmesh-")]
 
 
 class Peer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -159,8 +160,11 @@ class Recorder:
                 else:
                     self._blocks -= 1
                     self._writer.write_audio(frame)
-        finally:
-            self._writer.close()
+        except WRITE_ERRORS:
+            with contextlib.suppress(*WRITE_ERRORS):
+                self._writer.close()
+            raise
+        self._writer.close()
 
     def _ended(self) -> None:
         self._finish()

@@ -198,7 +198,7 @@ class MediaStream:
     async def _drained(self, queue: deque[F], wake: asyncio.Event) -> AsyncIterator[F]:
         self.add_close_callback(wake.set)
         try:
-            while not self._closed:
+            while queue or not self._closed:
                 while queue:
                     yield queue.popleft()
                 wake.clear()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import webrtc
@@ -82,27 +84,22 @@ class WrtcPeerConnection:
     async def create_offer(self, *, ice_restart: bool = False) -> str:
         """Create an offer, apply it locally and return its SDP."""
         self._check_open()
-        try:
+        with self._translated_errors("no offer could be made"):
             for kind in self._kinds():
                 self._add_sender(kind)
-            offer = await self._connection.create_offer(
-                webrtc.RTCOfferOptions(ice_restart=ice_restart)
-            )
+            options = webrtc.RTCOfferOptions(ice_restart=ice_restart)
+            offer = await self._connection.create_offer(options)
             await self._connection.set_local_description(offer)
-        except _ENGINE_ERRORS as error:
-            raise self._failed("no offer could be made", error) from error
         await self._apply_max_bandwidth()
         return offer.sdp
 
     async def create_answer(self, offer: str) -> str:
         """Apply a remote offer, answer it, apply the answer locally and return its SDP."""
         await self._set_remote("offer", offer)
-        try:
+        with self._translated_errors("the offer could not be answered"):
             self._accept_offered_kinds()
             answer = await self._connection.create_answer()
             await self._connection.set_local_description(answer)
-        except _ENGINE_ERRORS as error:
-            raise self._failed("the offer could not be answered", error) from error
         await self._add_early_candidates()
         await self._apply_max_bandwidth()
         return answer.sdp
@@ -122,10 +119,8 @@ class WrtcPeerConnection:
         init = webrtc.RTCIceCandidateInit(
             candidate.candidate, candidate.sdp_mid, candidate.sdp_mline_index
         )
-        try:
+        with self._translated_errors("candidate refused"):
             await self._connection.add_ice_candidate(init)
-        except _ENGINE_ERRORS as error:
-            raise self._failed("candidate refused", error) from error
 
     def local_sdp(self) -> str | None:
         """The current local description with the candidates gathered so far."""
@@ -138,11 +133,10 @@ class WrtcPeerConnection:
         before = self._tracks
         self._choose_tracks(stream)
         try:
-            for kind, sender in self._senders.items():
-                if before[kind] is not self._tracks[kind]:
-                    await sender.replace_track(self._track(kind))
-        except _ENGINE_ERRORS as error:
-            raise self._failed("the tracks could not be replaced", error) from error
+            with self._translated_errors("the tracks could not be replaced"):
+                for kind, sender in self._senders.items():
+                    if before[kind] is not self._tracks[kind]:
+                        await sender.replace_track(self._track(kind))
         finally:
             if self._sending:
                 self._acquire(self._tracks)
@@ -159,10 +153,8 @@ class WrtcPeerConnection:
     async def get_stats(self) -> PeerStats:
         """A snapshot of the connection's statistics."""
         self._check_open()
-        try:
+        with self._translated_errors("no statistics"):
             return peer_stats(await self._connection.get_stats())
-        except _ENGINE_ERRORS as error:
-            raise self._failed("no statistics", error) from error
 
     async def close(self) -> None:
         """Release everything. Idempotent."""
@@ -220,11 +212,9 @@ class WrtcPeerConnection:
         self._check_open()
         if len(sdp) > MAX_SDP_LENGTH:
             raise MediaError(f"a description of {len(sdp)} characters is too long")
-        try:
+        with self._translated_errors(f"the remote {kind} was refused"):
             init = webrtc.RTCSessionDescriptionInit(kind, sdp)
             await self._connection.set_remote_description(init)
-        except _ENGINE_ERRORS as error:
-            raise self._failed(f"the remote {kind} was refused", error) from error
 
     async def _add_early_candidates(self) -> None:
         while self._early and not self._closed:
@@ -237,13 +227,11 @@ class WrtcPeerConnection:
         sender = self._senders.get("video")
         if sender is None or self._closed:
             return
-        try:
+        with self._translated_errors("the bandwidth could not be capped"):
             parameters = sender.get_parameters()
             for encoding in parameters.encodings:
                 encoding.max_bitrate = self._max_kbps * 1000 or None
             await sender.set_parameters(parameters)
-        except _ENGINE_ERRORS as error:
-            raise self._failed("the bandwidth could not be capped", error) from error
 
     def _acquire(self, tracks: dict[str, LocalTracks]) -> None:
         for entry in set(tracks.values()):
@@ -279,7 +267,17 @@ class WrtcPeerConnection:
         if self._closed:
             raise InvalidStateError("the peer connection is closed")
 
-    def _failed(self, what: str, error: Exception) -> MediaError | InvalidStateError:
-        if self._closed:
-            return InvalidStateError("the peer connection was closed meanwhile")
-        return MediaError(f"{what}: {error}")
+    @contextmanager
+    def _translated_errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except _ENGINE_ERRORS as error:
+            if self._closed:
+                raise InvalidStateError("the peer connection was closed meanwhile") from error
+            raise MediaError(f"{what}: {error}") from error
+        except asyncio.CancelledError:
+            # wrtc cancels what is pending when a connection closes; the caller was not cancelled.
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise InvalidStateError("the peer connection was closed meanwhile") from None
+            raise
