@@ -1,0 +1,171 @@
+"""What is known about one call while it runs and when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ringmesh.cli.exit_code import ExitCode
+from ringmesh.media.recorder import Recording
+from ringmesh.media.stats import Bitrates, PeerStats, bitrates
+from ringmesh.signals import CallType
+
+
+class PersonState(StrEnum):
+    """How far we are with one person, in words for people."""
+
+    CALLING = "ringing"
+    ACCEPTED = "answered"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DISCONNECTED = "connection lost"
+    REJECTED = "declined"
+    BUSY = "busy"
+    NO_ANSWER = "no answer"
+    HUNG_UP = "hung up"
+    FAILED = "no connection"
+    ENDED = "ended"
+
+
+@dataclass(slots=True)
+class Person:
+    """One person in the call. Times are in seconds of the event loop's clock.
+
+    Attributes:
+        state: how far we are.
+        accepted_at: when the call was answered, by either side.
+        media_at: when their first picture (in an audio call: sound) was there.
+        connected_at: when media could flow.
+        ended_at: when it no longer could.
+        rates: bitrates of the last second.
+    """
+
+    user_id: int
+    name: str
+    state: PersonState = PersonState.CALLING
+    accepted_at: float | None = None
+    media_at: float | None = None
+    connected_at: float | None = None
+    ended_at: float | None = None
+    stats: PeerStats | None = None
+    rates: Bitrates = field(default_factory=Bitrates)
+    recording: Recording | None = None
+    recording_path: Path | None = None
+    recording_error: str | None = None
+
+    def take_stats(self, stats: PeerStats) -> None:
+        """Note a snapshot."""
+        if self.stats is not None:
+            self.rates = bitrates(self.stats, stats)
+        self.stats = stats
+
+    def end(self, state: PersonState, now: float) -> None:
+        """Note why and when it ended; the first reason counts."""
+        if self.ended_at is None:
+            self.ended_at = now
+            self.state = state
+
+    def seconds(self, now: float) -> float:
+        """How long media could flow."""
+        if self.connected_at is None:
+            return 0.0
+        return (now if self.ended_at is None else self.ended_at) - self.connected_at
+
+    @property
+    def set_up_seconds(self) -> float | None:
+        """From the answer to the first picture (or sound)."""
+        ready = self.media_at or self.connected_at
+        if ready is None or self.accepted_at is None:
+            return None
+        return max(0.0, ready - self.accepted_at)
+
+    def facts(self, now: float) -> dict[str, Any]:
+        """For programs."""
+        seconds = self.seconds(now)
+        stats = self.stats
+        received = stats.video_received if stats else None
+        sent = stats.video_sent if stats else None
+        path = stats.path if stats else None
+        set_up = self.set_up_seconds
+        return {
+            "user_id": self.user_id,
+            "login": self.name,
+            "outcome": self.state.value,
+            "connected": self.connected_at is not None,
+            "seconds": round(seconds, 2),
+            "set_up_seconds": None if set_up is None else round(set_up, 3),
+            "frames_received": received.frames_decoded if received else None,
+            "frames_sent": sent.frames if sent else None,
+            "width": received.width if received else None,
+            "height": received.height if received else None,
+            "received_kbps": _mean_kbps(stats, "received", seconds),
+            "sent_kbps": _mean_kbps(stats, "sent", seconds),
+            "video_codec": received.codec if received else None,
+            "audio_codec": stats.audio_received.codec if stats and stats.audio_received else None,
+            "path": None if path is None else "relayed" if path.relayed else "direct",
+            "recording": None if self.recording is None else str(self.recording.path),
+            "recorded_frames": None if self.recording is None else self.recording.video_frames,
+            "recorded_seconds": (
+                None if self.recording is None else round(self.recording.duration, 2)
+            ),
+            "recording_error": self.recording_error,
+        }
+
+
+def _mean_kbps(stats: PeerStats | None, direction: str, seconds: float) -> int | None:
+    if stats is None or seconds <= 0:
+        return None
+    kinds = (getattr(stats, f"{kind}_{direction}") for kind in ("audio", "video"))
+    total: int = sum(kind.bytes for kind in kinds if kind is not None)
+    return round(total * 8 / seconds / 1000)
+
+
+@dataclass(slots=True)
+class CallReport:
+    """One call.
+
+    Attributes:
+        incoming: somebody called us.
+        begun_at: seconds of the event loop's clock.
+    """
+
+    session_id: str
+    call_type: CallType
+    incoming: bool
+    begun_at: float
+    people: dict[int, Person]
+
+    @property
+    def took_place(self) -> bool:
+        """Whether anybody was connected."""
+        return any(person.connected_at is not None for person in self.people.values())
+
+    def exit_code(self, *, interrupted: bool) -> ExitCode:
+        """What the shell is told."""
+        if self.took_place:
+            return ExitCode.OK
+        if interrupted:
+            return ExitCode.INTERRUPTED
+        states = {person.state for person in self.people.values()}
+        for code, those in _OUTCOMES:
+            if states & those:
+                return code
+        return ExitCode.NO_ANSWER
+
+    def facts(self, now: float) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "session_id": self.session_id,
+            "direction": "incoming" if self.incoming else "outgoing",
+            "media": "video" if self.call_type is CallType.VIDEO_CALL else "audio",
+            "took_place": self.took_place,
+            "people": [person.facts(now) for person in self.people.values()],
+        }
+
+
+_OUTCOMES = (
+    (ExitCode.REJECTED, {PersonState.REJECTED, PersonState.BUSY, PersonState.HUNG_UP}),
+    (ExitCode.NO_MEDIA, {PersonState.FAILED, PersonState.ACCEPTED, PersonState.CONNECTING}),
+)
