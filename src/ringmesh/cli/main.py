@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import sys
-from enum import IntEnum
 
 import typer
 
-from ringmesh.errors import ConfigurationError, RingmeshError
-
-
-class ExitCode(IntEnum):
-    """What the shell sees."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    INTERRUPTED = 130
-
+from ringmesh.cli.admin import app_commands, user_commands
+from ringmesh.cli.answer import answer
+from ringmesh.cli.call import call
+from ringmesh.cli.exit_code import exit_code_of
+from ringmesh.cli.serve import serve
+from ringmesh.errors import RingmeshError
 
 app = typer.Typer(
     name="ringmesh",
-    help="Audio and video calls that you host yourself.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(serve)
+app.command()(call)
+app.command()(answer)
+app.add_typer(app_commands, name="app")
+app.add_typer(user_commands, name="user")
 
 
 @app.callback()
@@ -37,9 +35,6 @@ def main() -> None:
     """Run the command line; errors that a person can act on become one line and an exit code."""
     try:
         app()
-    except ConfigurationError as error:
-        print(f"ringmesh: {error}", file=sys.stderr)
-        sys.exit(ExitCode.USAGE)
     except RingmeshError as error:
         print(f"ringmesh: {error}", file=sys.stderr)
-        sys.exit(ExitCode.FAILED)
+        sys.exit(exit_code_of(error))

@@ -26,7 +26,6 @@ from ringmesh.server.rest.state import Services
 from ringmesh.server.settings import DATABASE_FILE_NAME, Settings
 from ringmesh.server.store.sqlite import open_sqlite, upgrade_sqlite
 
-DEFAULT_APPLICATION = "default"
 HOUSEKEEPING_SECONDS = 30
 
 _BACKLOG = 2048
@@ -61,7 +60,8 @@ class Server:
 
     Attributes:
         accounts: the accounts in the folder, from `start` to `stop`.
-        created: the default application, if this start made it because there was none.
+        application: the default one.
+        created: whether this start made it, because there was none.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Server:
         self.data_dir = data_dir
         self.settings = settings
         self.accounts: Accounts
-        self.created: Application | None = None
+        self.application: Application
+        self.created = False
         self._clock = clock
         self._url = ""
         self._chat: ChatService
@@ -93,13 +94,13 @@ class Server:
             undo.callback(listener.close)
             self.accounts = await open_accounts(self.data_dir, self.settings, self._clock)
             undo.push_async_callback(self.accounts.close)
-            if await self.accounts.applications.default() is None:
-                self.created = await self.accounts.applications.create(DEFAULT_APPLICATION)
+            self.application, self.created = await self.accounts.applications.ensure_default()
             self._chat = ChatService(
                 domain=self.settings.chat_domain,
                 authenticate=self.accounts.sign_in.authenticate_chat,
                 last_activity=self.accounts.users.last_activity,
                 bus=InProcessBus(),
+                trusted_proxies=self.settings.trusted_proxies,
             )
             await self._chat.start()
             undo.push_async_callback(self._chat.close)

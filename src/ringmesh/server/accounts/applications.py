@@ -10,6 +10,7 @@ from ringmesh.errors import AuthenticationError, RequestError
 from ringmesh.server.accounts.models import Application
 from ringmesh.server.store.contract import Store
 
+DEFAULT_NAME = "default"
 MAX_NAME = 255
 
 
@@ -29,8 +30,15 @@ class Applications:
         if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
             text = f"must have 1 to {MAX_NAME} printable characters"
             raise RequestError(422, {"name": [text]})
-        auth_key, secret = secrets.token_hex(10), secrets.token_hex(20)
-        return await self._store.add_application(name.strip(), auth_key, secret, int(self._clock()))
+        return await self._store.add_application(
+            name.strip(), _new_auth_key(), _new_secret(), int(self._clock())
+        )
+
+    async def ensure_default(self) -> tuple[Application, bool]:
+        """The default application, and whether it had to be made because there was none."""
+        return await self._store.first_application(
+            DEFAULT_NAME, _new_auth_key(), _new_secret(), int(self._clock())
+        )
 
     async def list(self) -> list[Application]:
         """All of them, the default one first."""
@@ -65,6 +73,14 @@ class Applications:
         if application is None or not _same(application.auth_key, auth_key):
             raise AuthenticationError("Unknown application or wrong authorization key")
         return application
+
+
+def _new_auth_key() -> str:
+    return secrets.token_hex(10)
+
+
+def _new_secret() -> str:
+    return secrets.token_hex(20)
 
 
 def _same(one: str, other: str) -> bool:

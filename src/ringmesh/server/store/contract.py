@@ -71,6 +71,12 @@ class Store(Protocol):
         self, name: str, auth_key: str, secret: str, now: int
     ) -> Application: ...
 
+    async def first_application(
+        self, name: str, auth_key: str, secret: str, now: int
+    ) -> tuple[Application, bool]:
+        """The oldest application, and whether it had to be made with these values because there
+        was none; one is made even when several processes ask at once."""
+
     async def applications(self) -> list[Application]:
         """All of them, by ascending id."""
 

@@ -47,11 +47,24 @@ class SqlStore:
 
     async def add_application(self, name: str, auth_key: str, secret: str, now: int) -> Application:
         """See `Store`."""
-        statement = insert(applications).values(
-            name=name, auth_key=auth_key, secret=secret, created_at=now
-        )
-        row = await self._change_one(statement.returning(applications))
-        return Application(**row._mapping)
+        statement = _add_application(name, auth_key, secret, now)
+        return Application(**(await self._change_one(statement))._mapping)
+
+    async def first_application(
+        self, name: str, auth_key: str, secret: str, now: int
+    ) -> tuple[Application, bool]:
+        """See `Store`."""
+        oldest = select(applications).order_by(applications.c.id).limit(1)
+
+        def find_or_add() -> tuple[Application, bool]:
+            with self._writing.begin() as connection:
+                row = connection.execute(oldest).one_or_none()
+                if row is not None:
+                    return Application(**row._mapping), False
+                added = connection.execute(_add_application(name, auth_key, secret, now)).one()
+                return Application(**added._mapping), True
+
+        return await self._in_thread(find_or_add)
 
     async def applications(self) -> list[Application]:
         """See `Store`."""
@@ -298,6 +311,13 @@ class SqlStore:
                 if other is not None and other.id != user_id:
                     return DuplicateError(field)
         return error
+
+
+def _add_application(name: str, auth_key: str, secret: str, now: int) -> Executable:
+    values = insert(applications).values(
+        name=name, auth_key=auth_key, secret=secret, created_at=now
+    )
+    return values.returning(applications)
 
 
 def _is_user(application_id: int, user_id: int) -> tuple[Any, Any]:
