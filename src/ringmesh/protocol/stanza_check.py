@@ -74,24 +74,24 @@ def check(frame: bytes) -> CheckedStanza:
     frame = frame.strip(b" \t\r\n")
     if frame.startswith(b"<?xml"):
         frame = _DECLARATION.sub(b"", frame, count=1)
-    start = _NAME.match(frame)
-    if start is None:  # besides, expat takes no such frame for UTF-16
+    tag = _NAME.match(frame)
+    if tag is None:  # besides, expat takes no such frame for UTF-16
         raise StanzaError("frame that does not begin with a tag")
     try:
-        tag, attributes = _parse(frame)
+        name, attributes = _parse(frame)
     except ExpatError as error:
         if error.code != _INVALID_TOKEN:
             raise StanzaError(str(error)) from None
-        return _check_leniently(frame, start.end())
+        return _check_leniently(frame, tag.end())
     if b"!" in frame and b"<![CDATA[" in frame:  # some SDKs cannot read it
         return _rewritten(read(frame))
-    xmlns, _, name = tag.rpartition(" ")
-    stanza = CheckedStanza(name, xmlns or ns.CLIENT, attributes, frame, start.end(), xmlns != "")
+    xmlns, _, name = name.rpartition(" ")
+    stanza = CheckedStanza(name, xmlns or ns.CLIENT, attributes, frame, tag.end(), xmlns != "")
     if not xmlns or not _PLAIN_TAG.match(frame):
         _check_start_tag(stanza)
     if len(attributes) > MAX_ATTRIBUTES:
         raise StanzaError("too many attributes")
-    if b"forwarded" in frame:
+    if frame.rfind(b"forwarded") >= 0:
         _check_carbon(read(frame))
     return stanza
 
@@ -122,13 +122,12 @@ def _parse(frame: bytes) -> tuple[str, dict[str, str]]:
         root.append((name, attributes))
         parser.StartElementHandler = None
         if len(frame) > _UNMEASURED_BYTES:
-            _measure(frame, parser)
+            _bound(frame, parser)
 
     parser.StartElementHandler = start
-    if b"!" in frame or b"?" in frame:
-        parser.StartDoctypeDeclHandler = _refuse
-        parser.ProcessingInstructionHandler = _refuse
-        parser.CommentHandler = _refuse
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.ProcessingInstructionHandler = _refuse
+    parser.CommentHandler = _refuse
     parser.Parse(frame, True)
     return root[0]
 
@@ -137,8 +136,8 @@ def _refuse(*_: object) -> NoReturn:
     raise StanzaError("DTD, processing instruction or comment")
 
 
-def _measure(frame: bytes, parser: XMLParserType) -> None:
-    """Have the parser measure the depth of a frame that has enough tags to be too deep."""
+def _bound(frame: bytes, parser: XMLParserType) -> None:
+    """Refuse too many elements; have the parser measure the depth where it may be too much."""
     tags = frame.count(b"<")
     if tags > 2 * MAX_ELEMENTS:
         raise StanzaError("frame with too many elements")
@@ -189,8 +188,9 @@ def _check_leniently(frame: bytes, name_end: int) -> CheckedStanza:
     if not all(_RELAYED_NAME.fullmatch(each.name) for each in _walk(root)):
         return _rewritten(root)
     names_xmlns = any(match[1] == b"xmlns" for match in _attributes(frame, name_end))
-    xmlns = root.xmlns or ""
-    stanza = CheckedStanza(root.name, xmlns, root.attributes, frame, name_end, names_xmlns)
+    stanza = CheckedStanza(
+        root.name, root.xmlns or "", root.attributes, frame, name_end, names_xmlns
+    )
     _check_start_tag(stanza)
     _check_carbon(root)
     return stanza
