@@ -127,9 +127,6 @@ _TIME_UP_REASONS = {
 _DESCRIBING = (Action.SEND_CALL, Action.SEND_ACCEPT)
 """Actions whose description is kept for repeats."""
 
-_GENERATIONS = (LegEvent.RESTART_ICE, LegEvent.ICE_RESTART, LegEvent.ICE_RESTART_ACCEPT)
-"""Events after which new candidates replace the old ones."""
-
 
 class Leg:
     """The way to one opponent, seen from this device.
@@ -192,11 +189,13 @@ class Leg:
         transition = RESTART_TRANSITIONS.get((self.restart, event))
         if transition is None or self.state not in EXCHANGED:
             return None
-        if event in _GENERATIONS:
-            self._ours_count = self._theirs_count = 0
+        if event in (LegEvent.RESTART_ICE, LegEvent.ICE_RESTART):
+            self._ours_count = 0
             self._ours.clear()
             if self.limit_at is not None:  # the restart gets the whole time
                 self.limit_at = now + self._seconds(LIMITS[self.state], given)
+        if event in (LegEvent.ICE_RESTART, LegEvent.ICE_RESTART_ACCEPT):
+            self._theirs_count = 0
         effects = self._perform(transition.actions, now, given)
         self.restart = transition.to
         return effects + self._flush()

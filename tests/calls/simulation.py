@@ -1,0 +1,394 @@
+"""Users, their devices, a network and a WebRTC engine, all in memory and in simulated time.
+
+`World` holds everything. A device performs the effects of its call book the way the SDK does;
+its engine makes descriptions that are plain words and finds a path when, and only when, two peers
+have applied each other's descriptions.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ringmesh.calls.book import CallBook, CallEffects
+from ringmesh.calls.config import CallConfig
+from ringmesh.calls.effects import (
+    AddCandidates,
+    CallEvent,
+    ClosePeer,
+    Effect,
+    Ignored,
+    MakeAnswer,
+    MakeOffer,
+    Notify,
+    Send,
+    SetAnswer,
+    SwitchSession,
+)
+from ringmesh.calls.machine import CallMachine
+from ringmesh.calls.transitions import SessionState
+from ringmesh.ice import IceCandidate, IceConnectionState
+from ringmesh.signals import Accept, Call, CallType, Reject, Signal
+
+ICE_DISCONNECTED_AFTER = 5.0
+ICE_FAILED_AFTER = 15.0
+
+
+@dataclass(slots=True)
+class Faults:
+    """What the network does to signals: probabilities, and seconds for the delays."""
+
+    lose: float = 0.0
+    duplicate: float = 0.0
+    delay: tuple[float, float] = (0.02, 0.02)
+    reorder: bool = False
+    engine_delay: tuple[float, float] = (0.0, 0.0)
+
+
+class World:
+    """Simulated time, the wire, and every device."""
+
+    def __init__(self, *, faults: Faults | None = None, seed: int = 0) -> None:
+        self.now = 1000.0
+        self.faults = faults or Faults()
+        self.random = random.Random(seed)
+        self.devices: list[Device] = []
+        self.wire: list[str] = []
+        self.lost: set[tuple[int, int]] = set()
+        self.peers: dict[str, Peer] = {}
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._numbers = itertools.count(1)
+        self._arrivals: dict[tuple[int, int], float] = defaultdict(float)
+
+    def device(self, user_id: int, config: CallConfig | None = None) -> Device:
+        """A new device of a user."""
+        device = Device(self, user_id, config)
+        self.devices.append(device)
+        return device
+
+    def number(self) -> int:
+        """A fresh number, for descriptions and session ids."""
+        return next(self._numbers)
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do something later."""
+        heapq.heappush(self._events, (self.now + seconds, next(self._order), do))
+
+    def send(self, sender: Device, user_id: int, signal: Signal) -> None:
+        """Carry a signal to all devices of a user, and a carbon where the server makes one."""
+        self.wire.append(f"{sender.user_id} {_wire_name(signal)} {user_id}")
+        for device in self.devices:
+            carbon = (
+                device.user_id == sender.user_id
+                and device is not sender
+                and isinstance(signal, Accept | Reject)
+            )
+            if device.user_id == user_id or carbon:
+                self._carry(sender, device, signal)
+
+    def _carry(self, sender: Device, device: Device, signal: Signal) -> None:
+        faults = self.faults
+        if (sender.user_id, device.user_id) in self.lost or self.random.random() < faults.lose:
+            return
+        copies = 2 if self.random.random() < faults.duplicate else 1
+        for _ in range(copies):
+            seconds = self.random.uniform(*faults.delay)
+            if not faults.reorder:
+                lane = (id(sender), id(device))
+                at = max(self.now + seconds, self._arrivals[lane])
+                self._arrivals[lane] = at
+                seconds = at - self.now
+            self.after(seconds, lambda: device.receive(signal, sender.user_id))
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.now + seconds
+        while (at := self._next()) is not None and at <= end:
+            self.now = max(self.now, at)
+            if self._events and self._events[0][0] <= self.now:
+                heapq.heappop(self._events)[2]()
+                continue
+            for device in self.devices:
+                device.tick()
+        self.now = end
+
+    def _next(self) -> float | None:
+        times = [device.book.deadline() for device in self.devices]
+        times += [self._events[0][0]] if self._events else []
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def idle(self) -> bool:
+        """No timer runs in any call of any device."""
+        return all(device.book.deadline() is None for device in self.devices)
+
+    def count(self, line: str) -> int:
+        """How often a line like ``1 call 2`` was sent."""
+        return self.wire.count(line)
+
+
+def _wire_name(signal: Signal) -> str:
+    name = type(signal).__name__
+    return name[0].lower() + name[1:]
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """One end of one connection."""
+
+    device: Device
+    call: CallMachine
+    user_id: int
+    local: str = ""
+    remote: str = ""
+    other: Peer | None = None
+    state: IceConnectionState = IceConnectionState.NEW
+    closed: bool = False
+    candidates: list[IceCandidate] = field(default_factory=list)
+
+    def later(self, report: Callable[[], list[Effect]], *, quick: bool = False) -> None:
+        """Report to the call after the engine's delay, unless the peer is closed by then."""
+        world = self.device.world
+        seconds = 0.0 if quick else world.random.uniform(*world.faults.engine_delay)
+
+        def deliver() -> None:
+            if not self.closed:
+                self.device.perform(self.call, report())
+
+        world.after(seconds, deliver)
+
+    def describe(self, kind: str) -> str:
+        world = self.device.world
+        self.local = f"{kind} {world.number()}"
+        world.peers[self.local] = self
+        return self.local
+
+    def offer(self) -> None:
+        sdp = self.describe("offer")
+        self.later(lambda: self.call.offer_made(self.user_id, sdp, self.device.world.now))
+        self.gather()
+
+    def answer(self, offer: str) -> None:
+        self.remote = base(offer)
+        if self.remote not in self.device.world.peers:
+            self.refuse("broken offer")
+            return
+        sdp = self.describe(f"answer to {self.remote} is")
+        self.later(lambda: self.call.answer_made(self.user_id, sdp, self.device.world.now))
+        self.gather()
+
+    def set_answer(self, answer: str) -> None:
+        if not base(answer).startswith(f"answer to {self.local} is"):
+            self.refuse("broken answer")
+            return
+        self.remote = base(answer)
+        self.later(lambda: self.call.answer_set(self.user_id, self.device.world.now))
+        self.look_for_path()
+
+    def refuse(self, reason: str) -> None:
+        self.later(lambda: self.call.peer_failed(self.user_id, reason, self.device.world.now))
+
+    def gather(self) -> None:
+        for number in (1, 2):
+            candidate = IceCandidate(f"candidate:{number} of {self.local}")
+            sdp = f"{self.local} + {number}"
+            self.later(
+                lambda candidate=candidate, sdp=sdp: self.call.candidate_gathered(  # type: ignore[misc]
+                    self.user_id, candidate, self.device.world.now, local_sdp=sdp
+                )
+            )
+
+    def look_for_path(self) -> None:
+        """Connect with the peer that made our remote description, if it still stands by it."""
+        self.become(IceConnectionState.CHECKING)
+        other = self.device.world.peers.get(self.remote)
+        if other is not None and not other.closed and other.local == self.remote:
+            self.other, other.other = other, self
+            other.become(IceConnectionState.CHECKING)
+            for peer in (self, other):
+                peer.become(IceConnectionState.CONNECTED)
+        else:
+            self.device.world.after(
+                ICE_FAILED_AFTER, lambda: self.become(IceConnectionState.FAILED)
+            )
+
+    def become(self, state: IceConnectionState) -> None:
+        if self.state is not state and not self.closed:
+            self.state = state
+            world = self.device.world
+            self.later(
+                lambda: self.call.ice_state_changed(self.user_id, state, world.now), quick=True
+            )
+
+    def lose_path(self) -> None:
+        """The path is gone: noticed after a while, given up later."""
+        world, other = self.device.world, self.other
+        world.after(ICE_DISCONNECTED_AFTER, lambda: self._notice(other, "DISCONNECTED"))
+        world.after(ICE_FAILED_AFTER, lambda: self._notice(other, "FAILED"))
+
+    def _notice(self, other: Peer | None, state: str) -> None:
+        if self.other is other:
+            self.become(IceConnectionState[state])
+
+    def close(self) -> None:
+        self.closed = True
+        if self.other is not None and self.other.other is self and not self.other.closed:
+            self.other.lose_path()
+
+
+def base(sdp: str) -> str:
+    """A description without the candidates gathered later."""
+    return sdp.split(" + ")[0]
+
+
+class Device:
+    """One device: the part of the SDK around the call book, with the fake engine.
+
+    Attributes:
+        history: what the application was told, one line each, with the user or the reason.
+        ignored: why received signals had no effect.
+        rings: incoming calls, as they came.
+        early_candidates: candidates given to a peer without remote description. Stays empty.
+    """
+
+    def __init__(self, world: World, user_id: int, config: CallConfig | None) -> None:
+        self.world = world
+        self.user_id = user_id
+        self.book = CallBook(user_id, config)
+        self.history: list[str] = []
+        self.ignored: list[str] = []
+        self.rings: list[CallMachine] = []
+        self.sent: list[tuple[int, Signal]] = []
+        self.early_candidates = 0
+        self.on_ring: Callable[[CallMachine], None] | None = None
+        self._peers: dict[tuple[CallMachine, int], Peer] = {}
+
+    # Inputs
+
+    def call(self, *opponents: int, call_type: CallType = CallType.VIDEO_CALL) -> CallMachine:
+        """Create a call and dial."""
+        call = self.create(*opponents, call_type=call_type)
+        self.take(self.book.dial(call, self.world.now))
+        return call
+
+    def create(self, *opponents: int, call_type: CallType = CallType.VIDEO_CALL) -> CallMachine:
+        """Create a call."""
+        session_id = f"session {self.world.number()} of {self.user_id}"
+        return self.book.create_call(session_id, call_type, opponents)
+
+    def accept(self, call: CallMachine | None = None) -> CallMachine:
+        """Accept a call, the last that rang unless told otherwise."""
+        call = call or self.rings[-1]
+        self.perform(call, call.accept(self.world.now))
+        return call
+
+    def reject(self, call: CallMachine | None = None, **user_info: str) -> None:
+        """Reject a call, the last that rang unless told otherwise."""
+        call = call or self.rings[-1]
+        self.perform(call, call.reject(self.world.now, user_info))
+
+    def hang_up(self, call: CallMachine) -> None:
+        """Hang up."""
+        self.perform(call, call.hang_up(self.world.now))
+
+    def restart_ice(self, call: CallMachine, user_id: int) -> None:
+        """Restart ICE."""
+        self.perform(call, call.restart_ice(user_id, self.world.now))
+
+    def receive(self, signal: Signal, sender_id: int) -> None:
+        """A signal from the network."""
+        self.take(self.book.receive(signal, sender_id, self.world.now))
+
+    def tick(self) -> None:
+        """Whatever is due."""
+        deadline = self.book.deadline()
+        if deadline is not None and deadline <= self.world.now:
+            self.take(self.book.tick(self.world.now))
+
+    # Effects
+
+    def take(self, results: Sequence[CallEffects]) -> None:
+        """Perform what the book returns."""
+        for result in results:
+            self.perform(result.call, result.effects)
+
+    def perform(self, call: CallMachine | None, effects: Iterable[Effect]) -> None:
+        """Perform effects in order."""
+        for effect in effects:
+            match effect:
+                case Send(user_id, signal):
+                    self.sent.append((user_id, signal))
+                    self.world.send(self, user_id, signal)
+                case Notify():
+                    self._tell(call, effect)
+                case Ignored(user_id, signal, reason):
+                    self.ignored.append(f"{_wire_name(signal)} from {user_id}: {reason}")
+                case SwitchSession():
+                    self.history.append("switched")
+                case _:
+                    assert call is not None
+                    self._drive(call, effect)
+
+    def _tell(self, call: CallMachine | None, notice: Notify) -> None:
+        name = notice.event.removeprefix("on_")
+        about = notice.detail.get("reason") if notice.user_id is None else notice.user_id
+        self.history.append(f"{name} {about}")
+        if notice.event is CallEvent.RECEIVE_NEW_SESSION:
+            assert call is not None
+            self.rings.append(call)
+            if self.on_ring is not None:
+                self.on_ring(call)
+
+    def _drive(self, call: CallMachine, effect: Effect) -> None:
+        match effect:
+            case MakeOffer(user_id):
+                self.peer(call, user_id).offer()
+            case MakeAnswer(user_id, offer):
+                self.peer(call, user_id).answer(offer)
+            case SetAnswer(user_id, answer):
+                self.peer(call, user_id).set_answer(answer)
+            case AddCandidates(user_id, candidates):
+                peer = self.peer(call, user_id)
+                self.early_candidates += not peer.remote
+                peer.candidates += candidates
+            case ClosePeer(user_id):
+                self._peers.pop((call, user_id)).close()
+
+    def peer(self, call: CallMachine, user_id: int) -> Peer:
+        """The peer to a user in a call; created when there is none."""
+        return self._peers.setdefault((call, user_id), Peer(self, call, user_id))
+
+    # Looking
+
+    @property
+    def open_peers(self) -> int:
+        """Peers that were not closed."""
+        return len(self._peers)
+
+    @property
+    def calls(self) -> list[CallMachine]:
+        """Calls that have not ended."""
+        return [c for c in self.book.calls.values() if c.state is not SessionState.CLOSED]
+
+    @property
+    def states(self) -> list[SessionState]:
+        """Their states."""
+        return [call.state for call in self.calls]
+
+    def sent_calls(self) -> list[str]:
+        """The descriptions of the ``call`` signals sent."""
+        return [signal.sdp for _, signal in self.sent if isinstance(signal, Call)]
+
+
+def connect(caller: Device, *callees: Device) -> list[CallMachine]:
+    """A running call: the caller's end first, then the callees' in order."""
+    call = caller.call(*(callee.user_id for callee in callees))
+    caller.world.run(1)
+    ends = [call, *(callee.accept() for callee in callees)]
+    caller.world.run(2)
+    return ends
