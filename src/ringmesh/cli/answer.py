@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from contextlib import AsyncExitStack, ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -18,29 +14,9 @@ from ringmesh.cli.account import (
     ServerOption,
     password_or_ask,
 )
-from ringmesh.cli.call_monitor import CallMonitor
-from ringmesh.cli.call_report import CallReport
+from ringmesh.cli.call_options import AnswerOptions
 from ringmesh.cli.display import Display
-from ringmesh.cli.exit_code import ExitCode
-from ringmesh.cli.running import first_of, on_interrupt, run
-from ringmesh.cli.sending import TEST, open_local_stream
-from ringmesh.client.config import RTCConfig
-from ringmesh.client.connection import Connection, connect
-from ringmesh.client.events import EventStream, ReceiveNewSession, RemoteStreamReceived
-from ringmesh.client.session import P2PSession
-from ringmesh.errors import InvalidStateError
-from ringmesh.media.streams import LocalStream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerOptions:
-    """What was asked for on the command line."""
-
-    reject: bool
-    echo: bool
-    send: str | None
-    record: Path | None
-    once: bool
+from ringmesh.cli.running import run
 
 
 def answer(
@@ -48,9 +24,7 @@ def answer(
     server: ServerOption = DEFAULT_SERVER,
     password: PasswordOption = None,
     reject: Annotated[bool, typer.Option("--reject", help="Decline every call.")] = False,
-    echo: Annotated[
-        bool, typer.Option("--echo", help="Send back to the caller what he sends.")
-    ] = False,
+    echo: Annotated[bool, typer.Option("--echo", help="Send back what comes in.")] = False,
     send: Annotated[
         str | None,
         typer.Option(
@@ -74,96 +48,22 @@ def answer(
 ) -> None:
     """Wait for calls and answer them, one at a time, until Ctrl-C.
 
-    Whoever calls meanwhile is told that you are busy. The exit code is 0; with --once it is that
-    of the call, as for the command call.
+    Whoever calls meanwhile is told that you are busy. The exit code is 0;
+    with --once it is that of the call, see ringmesh call --help.
 
     [bold]Examples[/bold]
 
-    An echo: callers see and hear themselves.
+    An echo: callers see and hear themselves:
+      RINGMESH_PASSWORD=bob-demo ringmesh answer --login bob --echo
 
-        RINGMESH_PASSWORD=bot-demo ringmesh answer --login bot --echo
-
-    Play a file to one caller and record what he sends:
-
-        ringmesh answer --login bot --send welcome.webm --record message.mkv --once
+    Play a file to one caller and record what comes in:
+      ringmesh answer --login bob --send welcome.webm \
+        --record message.mkv --once
     """
     if reject + echo + (send is not None) > 1:
         raise typer.BadParameter("--reject, --echo and --send exclude each other")
     options = AnswerOptions(reject=reject, echo=echo, send=send, record=record, once=once)
     secret = password_or_ask(password, login)
-    run(_answer(options, server, login, secret, Display(as_json=as_json)))
+    from ringmesh.cli.answering import answer_calls  # media libraries are slow to load
 
-
-async def _answer(
-    options: AnswerOptions, server: str, login: str, password: str, display: Display
-) -> ExitCode:
-    connecting = connect(server, login=login, password=password, rtc=RTCConfig(max_calls=1))
-    async with AsyncExitStack() as stack:
-        with display.busy(f"Signing in at {server} as {login}"):
-            me = await stack.enter_async_context(connecting)
-        calls = await stack.enter_async_context(me.calls.events())
-        interrupted = asyncio.Event()
-        stack.enter_context(on_interrupt(interrupted.set))
-        for number in itertools.count(1):
-            display.say(f"{login} is waiting for calls; press Ctrl-C to stop")
-            event = await first_of(interrupted.wait(), _next_call(calls))
-            if not isinstance(event, ReceiveNewSession):
-                break
-            report = await _take(me, event.session, options, number, interrupted, display)
-            if options.once:
-                return report.exit_code(interrupted=interrupted.is_set())
-            if interrupted.is_set():
-                break
-    return ExitCode.OK
-
-
-async def _next_call(calls: EventStream) -> ReceiveNewSession | None:
-    async for event in calls:
-        if isinstance(event, ReceiveNewSession):
-            return event
-    return None
-
-
-async def _take(
-    me: Connection,
-    session: P2PSession,
-    options: AnswerOptions,
-    number: int,
-    interrupted: asyncio.Event,
-    display: Display,
-) -> CallReport:
-    """Answer or decline a call and follow it to its end."""
-    members = await me.users.get_all_by_ids(session.members_ids)
-    names = {person.id: person.login or person.name for person in members}
-    caller = names.get(session.caller_id, str(session.caller_id))
-    display.say(f"{caller} calls")
-    record = options.record
-    if record is not None and number > 1:
-        record = record.with_stem(f"{record.stem}-{number}")
-    monitor = CallMonitor(session, names, record=record, changed=display.update)
-    send = options.send or TEST
-    with ExitStack() as streams, display.call(monitor.report):
-        with suppress(InvalidStateError):  # the caller has given up already
-            if options.reject:
-                await session.reject()
-            else:
-                if not options.echo:
-                    local = open_local_stream(send, session.call_type, loop=True)
-                    streams.callback(local.close)
-                    await session.init_local_media_stream(local)
-                await session.accept_call()
-                monitor.answered()
-        await monitor.follow(interrupted.wait(), _echo(session, options, streams))
-    display.summary(monitor.report)
-    return monitor.report
-
-
-async def _echo(session: P2PSession, options: AnswerOptions, streams: ExitStack) -> None:
-    """With ``--echo``, send the first stream that comes in back to everybody. Never ends."""
-    if options.echo:
-        with suppress(InvalidStateError):  # the call ended before
-            event = await session.wait_for(RemoteStreamReceived)
-            echo = LocalStream.echo(event.stream)
-            streams.callback(echo.close)
-            await session.replace_media_stream(echo)
-    await asyncio.Event().wait()
+    run(answer_calls(options, server, login, secret, Display(as_json=as_json)))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
@@ -18,29 +14,10 @@ from ringmesh.cli.account import (
     ServerOption,
     password_or_ask,
 )
-from ringmesh.cli.call_monitor import CallMonitor
+from ringmesh.cli.call_options import TEST, CallOptions
 from ringmesh.cli.display import Display
-from ringmesh.cli.exit_code import ExitCode
-from ringmesh.cli.running import on_interrupt, run
-from ringmesh.cli.sending import TEST, open_local_stream
-from ringmesh.client.connection import Connection, connect
-from ringmesh.client.events import ConnectedToUser
-from ringmesh.client.models import CubeUser
-from ringmesh.client.session import P2PSession
-from ringmesh.errors import ConfigurationError, RequestError
-from ringmesh.media.streams import LocalStream
+from ringmesh.cli.running import run
 from ringmesh.signals import CallType
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
-    """What was asked for on the command line."""
-
-    users: tuple[str, ...]
-    call_type: CallType
-    send: str
-    record: Path | None
-    duration: float | None
 
 
 def call(
@@ -78,23 +55,30 @@ def call(
 ) -> None:
     """Call one to three people.
 
-    Press Ctrl-C to hang up. The exit code is 0 when the call took place, 3 for no answer, 4 when
-    it was declined or busy, 5 when no media path was found, 6 when the server cannot be reached,
-    7 for a wrong login or password and 2 for a wrong command line.
+    Ctrl-C hangs up. Ends with a summary of the call.
+
+    [bold]Exit codes[/bold]
+
+      0  the call took place
+      1  something went wrong that the message tells
+      2  the command line is wrong
+      3  nobody answered
+      4  declined, or busy
+      5  answered, but no media path was found
+      6  the server cannot be reached
+      7  the server refused login or password
+    130  cancelled with Ctrl-C before the call took place
 
     [bold]Examples[/bold]
 
-    A video call that sends a test picture and a tone:
+    Send a test picture and a tone:
+      RINGMESH_PASSWORD=bob-demo ringmesh call alice --login bob
 
-        RINGMESH_PASSWORD=alice-demo ringmesh call bob --login alice
+    Send a file and record what comes back:
+      ringmesh call alice --login bob --send clip.webm --record back.mkv
 
-    Send a file, record the answer, hang up after ten seconds:
-
-        ringmesh call bot --login alice --send clip.webm --record answer.mkv --duration 10
-
-    An audio call to three people on another server:
-
-        ringmesh call bob carol dave --audio --login alice --server https://calls.example.org
+    Speak with three people for a minute, without video:
+      ringmesh call alice carol dave --login bob --audio --duration 60
     """
     options = CallOptions(
         users=tuple(users),
@@ -104,63 +88,6 @@ def call(
         duration=duration,
     )
     secret = password_or_ask(password, login)
-    run(_call(options, server, login, secret, Display(as_json=as_json)))
+    from ringmesh.cli.calling import make_call  # media libraries are slow to load
 
-
-async def _call(
-    options: CallOptions, server: str, login: str, password: str, display: Display
-) -> ExitCode:
-    looping = options.duration is not None
-    stream = open_local_stream(options.send, options.call_type, loop=looping)
-    try:
-        async with AsyncExitStack() as stack:
-            with display.busy(f"Signing in at {server} as {login}"):
-                me = await stack.enter_async_context(
-                    connect(server, login=login, password=password)
-                )
-            people = [await find_user(me, name) for name in options.users]
-            return await _talk(me, people, options, stream, display)
-    finally:
-        stream.close()
-
-
-async def _talk(
-    me: Connection,
-    people: list[CubeUser],
-    options: CallOptions,
-    stream: LocalStream,
-    display: Display,
-) -> ExitCode:
-    names = {person.id: person.login or person.name for person in people}
-    session = me.calls.create_call_session(options.call_type, names)
-    await session.init_local_media_stream(stream)
-    monitor = CallMonitor(session, names, record=options.record, changed=display.update)
-    interrupted = asyncio.Event()
-    display.say(f"Calling {', '.join(names.values())}; press Ctrl-C to hang up")
-    with on_interrupt(interrupted.set), display.call(monitor.report):
-        await session.start_call()
-        await monitor.follow(interrupted.wait(), _all_is_said(session, options, stream))
-    display.summary(monitor.report)
-    return monitor.report.exit_code(interrupted=interrupted.is_set())
-
-
-async def _all_is_said(session: P2PSession, options: CallOptions, stream: LocalStream) -> None:
-    """Wait until the call has lasted as long as was asked for."""
-    await session.wait_for(ConnectedToUser)
-    if options.duration is not None:
-        await asyncio.sleep(options.duration)
-    else:
-        await stream.wait_ended()
-
-
-async def find_user(me: Connection, name: str) -> CubeUser:
-    """The user with this login or, failing that, this id."""
-    try:
-        return await me.users.get_by_login(name)
-    except RequestError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            raise
-    if name.isascii() and name.isdecimal():
-        with suppress(RequestError):
-            return await me.users.get(int(name))
-    raise ConfigurationError(f"there is no user {name!r}")
+    run(make_call(options, server, login, secret, Display(as_json=as_json)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringmesh.cli.exit_code import ExitCode
-from ringmesh.media.recorder import Recording
 from ringmesh.media.stats import Bitrates, PeerStats, bitrates
 from ringmesh.signals import CallType
+
+if TYPE_CHECKING:  # slow to load
+    from ringmesh.media.recorder import Recording
 
 
 class PersonState(StrEnum):

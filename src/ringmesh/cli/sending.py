@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from ringmesh.cli.call_options import TEST
 from ringmesh.media.streams import LocalStream
 from ringmesh.signals import CallType
-
-TEST = "test"
-"""The word for the test picture and tone."""
 
 
 def open_local_stream(send: str, call_type: CallType, *, loop: bool) -> LocalStream:

@@ -228,7 +228,7 @@ def _decode(status: int, content: bytes) -> Any:
         text = "; ".join(errors.get("base", ()))
         if text == SESSION_EXPIRED:
             raise SessionExpiredError(text)
-        raise AuthenticationError(text or "the server refused the credentials")
+        raise AuthenticationError(f"the server refused the credentials: {text or status}")
     raise RequestError(status, errors)
 
 

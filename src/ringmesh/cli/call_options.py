@@ -1,0 +1,33 @@
+"""What was asked for on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringmesh.signals import CallType
+
+TEST = "test"
+"""The word for the test picture and tone, where a file may be named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """Of ``ringmesh call``: whom to call, what to send, where to record, for how many seconds."""
+
+    users: tuple[str, ...]
+    call_type: CallType
+    send: str
+    record: Path | None
+    duration: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """Of ``ringmesh answer``."""
+
+    reject: bool
+    echo: bool
+    send: str | None
+    record: Path | None
+    once: bool
