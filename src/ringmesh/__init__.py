@@ -8,49 +8,217 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ringmesh.calls.transitions import EndReason, LegState, SessionState
     from ringmesh.client.chat_connection import CubeChatConnection, CubeChatConnectionState
     from ringmesh.client.client import P2PClient
     from ringmesh.client.config import (
+        DEFAULT_DIALING_TIME_INTERVAL,
+        DEFAULT_NO_ANSWER_TIMEOUT,
         CubeChatConnectionSettings,
         Endpoints,
         RTCConfig,
         RTCMediaConfig,
     )
     from ringmesh.client.connection import Connection, connect, discover
+    from ringmesh.client.events import (
+        CallAcceptedByUser,
+        CallRejectedByUser,
+        ConnectedToUser,
+        ConnectingToUser,
+        ConnectionClosedForUser,
+        ConnectionFailedWithUser,
+        DisconnectedFromUser,
+        Event,
+        EventStream,
+        InvalidEvent,
+        LocalStreamReceived,
+        ReceiveHungUpFromUser,
+        ReceiveNewSession,
+        RemoteStreamReceived,
+        RemoteStreamRemoved,
+        SessionClosed,
+        UserNoAnswer,
+    )
     from ringmesh.client.models import CubeSession, CubeUser
+    from ringmesh.client.rest import RestClient
     from ringmesh.client.session import P2PSession, RTCSessionStateCallback
-    from ringmesh.signals import CallType
+    from ringmesh.client.users import Users
+    from ringmesh.errors import (
+        AuthenticationError,
+        ConfigurationError,
+        ConnectionFailedError,
+        InvalidStateError,
+        MediaError,
+        NotSupportedError,
+        ProtocolError,
+        RequestError,
+        RingmeshError,
+        SignalError,
+        StanzaError,
+    )
+    from ringmesh.ice import IceServer
+    from ringmesh.media.frames import AudioFrame, VideoFrame
+    from ringmesh.media.recorder import Recorder, Recording
+    from ringmesh.media.sources import PushAudioSource, PushVideoSource
+    from ringmesh.media.stats import PeerStats
+    from ringmesh.media.streams import LocalStream, MediaStream, RemoteStream, Subscription
+    from ringmesh.signals import CallType, UserInfo
 
 _MODULES = {
-    "ringmesh.client.chat_connection": ("CubeChatConnection", "CubeChatConnectionState"),
+    "ringmesh.calls.transitions": (
+        "EndReason",
+        "LegState",
+        "SessionState",
+    ),
+    "ringmesh.client.chat_connection": (
+        "CubeChatConnection",
+        "CubeChatConnectionState",
+    ),
     "ringmesh.client.client": ("P2PClient",),
     "ringmesh.client.config": (
+        "DEFAULT_DIALING_TIME_INTERVAL",
+        "DEFAULT_NO_ANSWER_TIMEOUT",
         "CubeChatConnectionSettings",
         "Endpoints",
         "RTCConfig",
         "RTCMediaConfig",
     ),
-    "ringmesh.client.connection": ("Connection", "connect", "discover"),
-    "ringmesh.client.models": ("CubeSession", "CubeUser"),
-    "ringmesh.client.session": ("P2PSession", "RTCSessionStateCallback"),
-    "ringmesh.signals": ("CallType",),
+    "ringmesh.client.connection": (
+        "Connection",
+        "connect",
+        "discover",
+    ),
+    "ringmesh.client.events": (
+        "CallAcceptedByUser",
+        "CallRejectedByUser",
+        "ConnectedToUser",
+        "ConnectingToUser",
+        "ConnectionClosedForUser",
+        "ConnectionFailedWithUser",
+        "DisconnectedFromUser",
+        "Event",
+        "EventStream",
+        "InvalidEvent",
+        "LocalStreamReceived",
+        "ReceiveHungUpFromUser",
+        "ReceiveNewSession",
+        "RemoteStreamReceived",
+        "RemoteStreamRemoved",
+        "SessionClosed",
+        "UserNoAnswer",
+    ),
+    "ringmesh.client.models": (
+        "CubeSession",
+        "CubeUser",
+    ),
+    "ringmesh.client.rest": ("RestClient",),
+    "ringmesh.client.session": (
+        "P2PSession",
+        "RTCSessionStateCallback",
+    ),
+    "ringmesh.client.users": ("Users",),
+    "ringmesh.errors": (
+        "AuthenticationError",
+        "ConfigurationError",
+        "ConnectionFailedError",
+        "InvalidStateError",
+        "MediaError",
+        "NotSupportedError",
+        "ProtocolError",
+        "RequestError",
+        "RingmeshError",
+        "SignalError",
+        "StanzaError",
+    ),
+    "ringmesh.ice": ("IceServer",),
+    "ringmesh.media.frames": (
+        "AudioFrame",
+        "VideoFrame",
+    ),
+    "ringmesh.media.recorder": (
+        "Recorder",
+        "Recording",
+    ),
+    "ringmesh.media.sources": (
+        "PushAudioSource",
+        "PushVideoSource",
+    ),
+    "ringmesh.media.stats": ("PeerStats",),
+    "ringmesh.media.streams": (
+        "LocalStream",
+        "MediaStream",
+        "RemoteStream",
+        "Subscription",
+    ),
+    "ringmesh.signals": (
+        "CallType",
+        "UserInfo",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "DEFAULT_DIALING_TIME_INTERVAL",
+    "DEFAULT_NO_ANSWER_TIMEOUT",
+    "AudioFrame",
+    "AuthenticationError",
+    "CallAcceptedByUser",
+    "CallRejectedByUser",
     "CallType",
+    "ConfigurationError",
+    "ConnectedToUser",
+    "ConnectingToUser",
     "Connection",
+    "ConnectionClosedForUser",
+    "ConnectionFailedError",
+    "ConnectionFailedWithUser",
     "CubeChatConnection",
     "CubeChatConnectionSettings",
     "CubeChatConnectionState",
     "CubeSession",
     "CubeUser",
+    "DisconnectedFromUser",
+    "EndReason",
     "Endpoints",
+    "Event",
+    "EventStream",
+    "IceServer",
+    "InvalidEvent",
+    "InvalidStateError",
+    "LegState",
+    "LocalStream",
+    "LocalStreamReceived",
+    "MediaError",
+    "MediaStream",
+    "NotSupportedError",
     "P2PClient",
     "P2PSession",
+    "PeerStats",
+    "ProtocolError",
+    "PushAudioSource",
+    "PushVideoSource",
     "RTCConfig",
     "RTCMediaConfig",
     "RTCSessionStateCallback",
+    "ReceiveHungUpFromUser",
+    "ReceiveNewSession",
+    "Recorder",
+    "Recording",
+    "RemoteStream",
+    "RemoteStreamReceived",
+    "RemoteStreamRemoved",
+    "RequestError",
+    "RestClient",
+    "RingmeshError",
+    "SessionClosed",
+    "SessionState",
+    "SignalError",
+    "StanzaError",
+    "Subscription",
+    "UserInfo",
+    "UserNoAnswer",
+    "Users",
+    "VideoFrame",
     "connect",
     "discover",
 ]

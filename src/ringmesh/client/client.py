@@ -20,6 +20,7 @@ from ringmesh.client.chat_connection import CubeChatConnection
 from ringmesh.client.config import RTCConfig, RTCMediaConfig, check_bandwidth
 from ringmesh.client.events import Event, EventHub, EventStream
 from ringmesh.client.ice_servers import IceServerCache
+from ringmesh.client.peers import PeerSettings
 from ringmesh.client.rest import RestClient
 from ringmesh.client.session import P2PSession, SessionServices
 from ringmesh.client.user_info import announced_bandwidth, check_user_info
@@ -66,13 +67,14 @@ class P2PClient:
         self._rest = rest
         self._config = config or RTCConfig()
         self._media = media or RTCMediaConfig()
-        self._ice_servers = IceServerCache(self._fetch_ice_servers)
         self._callbacks = CallbackRunner()
         self._hub = EventHub()
         self._services = SessionServices(
-            engine=engine or WrtcEngine(),
-            ice_servers=self._ice_servers.get,
-            relay_only=self._config.always_relay_calls,
+            peers=PeerSettings(
+                engine=engine or WrtcEngine(),
+                ice_servers=IceServerCache(self._fetch_ice_servers).get,
+                relay_only=self._config.always_relay_calls,
+            ),
             callbacks=self._callbacks,
             send=chat.send_signal,
             dial=self._dial,
@@ -89,7 +91,7 @@ class P2PClient:
             raise InvalidStateError("sign in as a user before calls are used")
         self._book = CallBook(self._rest.session.user_id, self._config.call_config())
         self._chat.on_signal = self._receive
-        await self._ice_servers.get()
+        await self._services.peers.ice_servers()
 
     async def close(self) -> None:
         """Hang up all calls and receive no more. Waits a few seconds for what is under way."""

@@ -101,8 +101,9 @@ class Peer:
                     self._wakeup.clear()
                     await self._wakeup.wait()
         finally:
-            if self.connection is not None:
-                await self.connection.close()
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                await connection.close()
 
     async def _open(self) -> None:
         self.connection = await self._open_connection()

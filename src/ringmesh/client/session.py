@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
@@ -35,11 +34,9 @@ from ringmesh.client import events
 from ringmesh.client.callbacks import CallbackRunner
 from ringmesh.client.config import check_bandwidth
 from ringmesh.client.events import Event, EventHub, EventStream
-from ringmesh.client.peer import Peer
+from ringmesh.client.peers import Peers, PeerSettings, PeersOwner
 from ringmesh.client.user_info import check_user_info
-from ringmesh.errors import InvalidStateError, MediaError
-from ringmesh.ice import IceCandidate, IceConnectionState, IceServer
-from ringmesh.media.engine import Engine, PeerCallbacks, PeerConnection
+from ringmesh.errors import InvalidStateError
 from ringmesh.media.stats import PeerStats
 from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.signals import CallType, Signal, UserInfo
@@ -78,9 +75,7 @@ class SessionServices:
     """What a session needs of the client it belongs to.
 
     Attributes:
-        engine: makes peer connections.
-        ice_servers: the servers to make them with.
-        relay_only: whether media must go through TURN.
+        peers: how connections are made.
         callbacks: runs the application's callbacks.
         send: hands a signal for a user to the chat.
         dial: starts an outgoing call.
@@ -88,9 +83,7 @@ class SessionServices:
         closed: told when the call is over.
     """
 
-    engine: Engine
-    ice_servers: Callable[[], Awaitable[Sequence[IceServer]]]
-    relay_only: bool
+    peers: PeerSettings
     callbacks: CallbackRunner
     send: Callable[[int, Signal], None]
     dial: Callable[[CallMachine, UserInfo], None]
@@ -144,13 +137,21 @@ class P2PSession:
         self._services = services
         self._listener: RTCSessionStateCallback | None = None
         self._hub = EventHub(history=HISTORY)
-        self._peers: dict[int, Peer] = {}
-        self._closing_peers: set[Peer] = set()
-        self._remote_streams: dict[int, RemoteStream] = {}
-        self._arriving_streams: dict[int, RemoteStream] = {}
-        self._local_stream: LocalStream | None = None
         self._owns_local_stream = False
-        self._max_bandwidth = max_bandwidth
+        self._peers = Peers(
+            call,
+            services.peers,
+            PeersOwner(
+                step=self._step,
+                stream_received=lambda user_id, stream: self._tell(
+                    events.RemoteStreamReceived(self, user_id, stream)
+                ),
+                stream_removed=lambda user_id, stream: self._tell(
+                    events.RemoteStreamRemoved(self, user_id, stream)
+                ),
+            ),
+        )
+        self._peers.max_bandwidth = max_bandwidth
 
     # What the call is.
 
@@ -201,12 +202,12 @@ class P2PSession:
     @property
     def local_stream(self) -> LocalStream | None:
         """What we send."""
-        return self._local_stream
+        return self._peers.local_stream
 
     @property
     def remote_streams(self) -> Mapping[int, RemoteStream]:
         """What the others send, by user id."""
-        return MappingProxyType(self._remote_streams)
+        return MappingProxyType(self._peers.remote_streams)
 
     # What the application does.
 
@@ -217,8 +218,8 @@ class P2PSession:
         Raises `InvalidStateError` when it was started already.
         """
         info = check_user_info(user_info)
-        if self._max_bandwidth:
-            info.setdefault("maxBandwidth", str(self._max_bandwidth))
+        if self._peers.max_bandwidth:
+            info.setdefault("maxBandwidth", str(self._peers.max_bandwidth))
         await self._ensure_local_stream()
         self._services.dial(self._call, info)
 
@@ -249,14 +250,14 @@ class P2PSession:
         if self._peers:
             raise InvalidStateError("the call has begun: use replace_media_stream")
         self._set_local_stream(stream)
-        assert self._local_stream is not None
-        self._tell(events.LocalStreamReceived(self._local_stream))
-        return self._local_stream
+        assert self._peers.local_stream is not None
+        self._tell(events.LocalStreamReceived(self._peers.local_stream))
+        return self._peers.local_stream
 
     async def replace_media_stream(self, stream: LocalStream) -> None:
         """Send another stream from now on, to everybody. Raises `MediaError` if that fails."""
         self._set_local_stream(stream)
-        await self._on_all_peers(lambda connection: connection.set_local_stream(stream))
+        await self._peers.on_all(lambda connection: connection.set_local_stream(stream))
 
     def set_microphone_mute(self, mute: bool) -> None:
         """Send silence, or sound again. Raises `InvalidStateError` without a local stream."""
@@ -272,8 +273,8 @@ class P2PSession:
         Raises `ConfigurationError` for other values.
         """
         check_bandwidth(kbps)
-        self._max_bandwidth = kbps
-        await self._on_all_peers(lambda connection: connection.set_max_bandwidth(kbps))
+        self._peers.max_bandwidth = kbps
+        await self._peers.on_all(lambda connection: connection.set_max_bandwidth(kbps))
 
     def can_initiate_ice_restart(self, user_id: int) -> bool:
         """Whether it is this side that may restart ICE towards a person, now."""
@@ -288,10 +289,7 @@ class P2PSession:
 
     async def get_stats(self, user_id: int) -> PeerStats:
         """A snapshot of the connection to a person. Raises `InvalidStateError` without one."""
-        peer = self._peers.get(user_id)
-        if peer is None or peer.connection is None:
-            raise InvalidStateError(f"there is no connection to user {user_id}")
-        return await peer.connection.get_stats()
+        return await self._peers.connection(user_id).get_stats()
 
     # What the application is told.
 
@@ -329,15 +327,15 @@ class P2PSession:
                 case Send(user_id, signal):
                     self._services.send(user_id, signal)
                 case MakeOffer(user_id, ice_restart):
-                    self._make_offer(self._peer(user_id), user_id, ice_restart)
+                    self._peers.make_offer(user_id, ice_restart=ice_restart)
                 case MakeAnswer(user_id, offer):
-                    self._make_answer(self._peer(user_id), user_id, offer)
+                    self._peers.make_answer(user_id, offer)
                 case SetAnswer(user_id, answer):
-                    self._set_answer(self._peer(user_id), user_id, answer)
+                    self._peers.set_answer(user_id, answer)
                 case AddCandidates(user_id, candidates):
-                    self._peer(user_id).submit(partial(_add, candidates))
+                    self._peers.add_candidates(user_id, candidates)
                 case ClosePeer(user_id):
-                    self._close_peer(user_id)
+                    self._peers.close(user_id)
                 case Notify():
                     self._notify(effect)
                 case Ignored(user_id, signal, reason):
@@ -348,7 +346,7 @@ class P2PSession:
 
     async def wait_peers_closed(self) -> None:
         """Wait until the connections that were closed are gone."""
-        await asyncio.gather(*(peer.wait_closed() for peer in set(self._closing_peers)))
+        await self._peers.wait_closed()
 
     def _step(self, effects: Sequence[Effect]) -> None:
         self.perform(effects)
@@ -362,15 +360,14 @@ class P2PSession:
         elif (plain := _EVENTS.get(notice.event)) is not None:
             self._tell(plain(self, notice.user_id))
             if plain is events.ConnectedToUser:
-                self._stream_arrived(notice.user_id)
+                self._peers.announce_stream(notice.user_id)
         elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
             self._tell(informed(self, notice.user_id, notice.user_info))
 
     def _close(self) -> None:
-        for user_id in list(self._peers):
-            self._close_peer(user_id)
-        if self._owns_local_stream and self._local_stream is not None:
-            self._local_stream.close()
+        self._peers.close_all()
+        if self._owns_local_stream and self._peers.local_stream is not None:
+            self._peers.local_stream.close()
         _logger.info("session %s closed: %s", self.session_id, self.close_reason)
         self._tell(events.SessionClosed(self))
         self._hub.close()
@@ -386,125 +383,25 @@ class P2PSession:
     # Local media.
 
     async def _ensure_local_stream(self) -> None:
-        if self._local_stream is None:
+        if self._peers.local_stream is None:
             await self.init_local_media_stream()
 
     def _set_local_stream(self, stream: LocalStream | None) -> None:
-        before, owned = self._local_stream, self._owns_local_stream
+        before, owned = self._peers.local_stream, self._owns_local_stream
         video = self.call_type is CallType.VIDEO_CALL
-        self._local_stream = LocalStream.blank(video=video) if stream is None else stream
+        self._peers.local_stream = LocalStream.blank(video=video) if stream is None else stream
         self._owns_local_stream = stream is None
         if owned and before is not None:
             before.close()
 
     def _require_local_stream(self) -> LocalStream:
-        if self._local_stream is None:
+        if self._peers.local_stream is None:
             raise InvalidStateError("there is no local stream yet")
-        return self._local_stream
-
-    # Peers.
-
-    def _peer(self, user_id: int) -> Peer:
-        peer = self._peers.get(user_id)
-        if peer is None:
-            peer = Peer(
-                lambda: self._open_connection(user_id),
-                lambda reason: self._step(self._call.peer_failed(user_id, reason, self._now())),
-                name=f"{user_id} of {self.session_id}",
-            )
-            self._peers[user_id] = peer
-        return peer
-
-    async def _open_connection(self, user_id: int) -> PeerConnection:
-        servers = await self._services.ice_servers()
-        peer = self._peers[user_id]
-
-        def candidate(candidate: IceCandidate) -> None:
-            if not peer.closing:
-                sdp = connection.local_sdp()
-                self._step(
-                    self._call.candidate_gathered(user_id, candidate, self._now(), local_sdp=sdp)
-                )
-
-        def state(state: IceConnectionState) -> None:
-            if not peer.closing:
-                self._step(self._call.ice_state_changed(user_id, state, self._now()))
-
-        def remote_stream(stream: RemoteStream) -> None:
-            if not peer.closing:
-                self._arriving_streams[user_id] = stream
-                if stream.has_video or self.call_type is CallType.AUDIO_CALL:
-                    self._stream_arrived(user_id)
-
-        connection = self._services.engine.create_peer_connection(
-            PeerCallbacks(
-                ice_candidate=candidate, ice_connection_state=state, remote_stream=remote_stream
-            ),
-            ice_servers=servers,
-            relay_only=self._services.relay_only,
-            receive_video=self.call_type is CallType.VIDEO_CALL,
-        )
-        await connection.set_local_stream(self._local_stream)
-        if self._max_bandwidth:
-            await connection.set_max_bandwidth(self._max_bandwidth)
-        return connection
-
-    def _make_offer(self, peer: Peer, user_id: int, ice_restart: bool) -> None:
-        async def operation(connection: PeerConnection) -> None:
-            sdp = await connection.create_offer(ice_restart=ice_restart)
-            if not peer.closing:
-                self._step(self._call.offer_made(user_id, sdp, self._now()))
-
-        peer.submit(operation)
-
-    def _make_answer(self, peer: Peer, user_id: int, offer: str) -> None:
-        async def operation(connection: PeerConnection) -> None:
-            sdp = await connection.create_answer(offer)
-            if not peer.closing:
-                self._step(self._call.answer_made(user_id, sdp, self._now()))
-
-        peer.submit(operation)
-
-    def _set_answer(self, peer: Peer, user_id: int, answer: str) -> None:
-        async def operation(connection: PeerConnection) -> None:
-            await connection.set_answer(answer)
-            if not peer.closing:
-                self._step(self._call.answer_set(user_id, self._now()))
-
-        peer.submit(operation)
-
-    def _stream_arrived(self, user_id: int) -> None:
-        """Announce a stream once: with its video, or when connected to a sender of sound alone."""
-        stream = self._arriving_streams.get(user_id)
-        if stream is not None and user_id not in self._remote_streams:
-            self._remote_streams[user_id] = stream
-            self._tell(events.RemoteStreamReceived(self, user_id, stream))
-
-    def _close_peer(self, user_id: int) -> None:
-        peer = self._peers.pop(user_id, None)
-        if peer is None:
-            return
-        peer.close()
-        self._closing_peers.add(peer)
-        self._arriving_streams.pop(user_id, None)
-        stream = self._remote_streams.pop(user_id, None)
-        if stream is not None:
-            self._tell(events.RemoteStreamRemoved(self, user_id, stream))
-
-    async def _on_all_peers(self, operation: Callable[[PeerConnection], Awaitable[None]]) -> None:
-        await asyncio.gather(*(peer.run(operation) for peer in list(self._peers.values())))
+        return self._peers.local_stream
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-async def _add(candidates: Sequence[IceCandidate], connection: PeerConnection) -> None:
-    for candidate in candidates:
-        try:
-            await connection.add_ice_candidate(candidate)
-        except MediaError as error:
-            _logger.info("candidate dropped: %s", error)
 
 
 _EVENTS = {
