@@ -118,7 +118,7 @@ class World:
         self.now = end
 
     def _next(self) -> float | None:
-        times = [device.book.deadline() for device in self.devices]
+        times = [device.deadline for device in self.devices]
         times += [self._events[0][0]] if self._events else []
         return min((at for at in times if at is not None), default=None)
 
@@ -183,10 +183,10 @@ class Peer:
         self.gather()
 
     def set_answer(self, answer: str) -> None:
-        if not base(answer).startswith(f"answer to {self.local} is"):
+        self.remote = base(answer)
+        if self.remote not in self.device.world.peers:
             self.refuse("broken answer")
             return
-        self.remote = base(answer)
         self.later(lambda: self.call.answer_set(self.user_id, self.device.world.now))
         self.look_for_path()
 
@@ -204,10 +204,10 @@ class Peer:
             )
 
     def look_for_path(self) -> None:
-        """Connect with the peer that made our remote description, if it still stands by it."""
+        """Connect with the peer whose answer we applied, if it still stands by it."""
         self.become(IceConnectionState.CHECKING)
-        other = self.device.world.peers.get(self.remote)
-        if other is not None and not other.closed and other.local == self.remote:
+        other = self.device.world.peers[self.remote]
+        if not other.closed and (other.local, other.remote) == (self.remote, self.local):
             self.other, other.other = other, self
             other.become(IceConnectionState.CHECKING)
             for peer in (self, other):
@@ -253,6 +253,7 @@ class Device:
         history: what the application was told, one line each, with the user or the reason.
         ignored: why received signals had no effect.
         rings: incoming calls, as they came.
+        closings: calls as their end was told.
         early_candidates: candidates given to a peer without remote description. Stays empty.
     """
 
@@ -264,6 +265,9 @@ class Device:
         self.ignored: list[str] = []
         self.rings: list[CallMachine] = []
         self.sent: list[tuple[int, Signal]] = []
+        self.closings: list[CallMachine] = []
+        self._deadline: float | None = None
+        self._touched = True
         self.early_candidates = 0
         self.on_ring: Callable[[CallMachine], None] | None = None
         self._peers: dict[tuple[CallMachine, int], Peer] = {}
@@ -306,19 +310,21 @@ class Device:
 
     def tick(self) -> None:
         """Whatever is due."""
-        deadline = self.book.deadline()
-        if deadline is not None and deadline <= self.world.now:
+        if self.deadline is not None and self.deadline <= self.world.now:
+            self._touched = True
             self.take(self.book.tick(self.world.now))
 
     # Effects
 
     def take(self, results: Sequence[CallEffects]) -> None:
         """Perform what the book returns."""
+        self._touched = True
         for result in results:
             self.perform(result.call, result.effects)
 
     def perform(self, call: CallMachine | None, effects: Iterable[Effect]) -> None:
         """Perform effects in order."""
+        self._touched = True
         for effect in effects:
             match effect:
                 case Send(user_id, signal):
@@ -338,8 +344,10 @@ class Device:
         name = notice.event.removeprefix("on_")
         about = notice.detail.get("reason") if notice.user_id is None else notice.user_id
         self.history.append(f"{name} {about}")
+        assert call is not None
+        if notice.event is CallEvent.SESSION_CLOSED:
+            self.closings.append(call)
         if notice.event is CallEvent.RECEIVE_NEW_SESSION:
-            assert call is not None
             self.rings.append(call)
             if self.on_ring is not None:
                 self.on_ring(call)
@@ -364,6 +372,13 @@ class Device:
         return self._peers.setdefault((call, user_id), Peer(self, call, user_id))
 
     # Looking
+
+    @property
+    def deadline(self) -> float | None:
+        """Of the book; asked for again after each input only."""
+        if self._touched:
+            self._deadline, self._touched = self.book.deadline(), False
+        return self._deadline
 
     @property
     def open_peers(self) -> int:

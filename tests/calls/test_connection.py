@@ -35,7 +35,7 @@ from ringmesh.signals import (
     Signal,
     Update,
 )
-from tests.calls.simulation import Device, World, connect
+from tests.calls.simulation import World, connect
 
 ICE = IceConnectionState
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringmesh.calls.book import CallBook
+from ringmesh.calls.config import CallConfig
 from ringmesh.calls.effects import CallEvent, Ignored, IgnoredReason, Notify, Send
 from ringmesh.calls.ended import MAX_ENDED
 from ringmesh.calls.transitions import SessionState
@@ -203,7 +204,7 @@ class TestStragglers:
     def test_lost_busy_is_repeated(self, world: World) -> None:
         """The same holds for a call refused as busy."""
         book = CallBook(2)
-        for number in range(book_limit()):
+        for number in range(CallConfig().max_calls):
             assert rings(book, offer(f"s{number}"), 1)
         [busy] = book.receive(offer("one more"), 1, 1.0)
         assert isinstance(busy.effects[0], Send)
@@ -284,10 +285,3 @@ class TestStragglers:
         assert book.deadline() is not None
         assert book.tick(400.0)
         assert book.deadline() is None
-
-
-def book_limit() -> int:
-    """How many calls a book takes by default."""
-    from ringmesh.calls.config import CallConfig
-
-    return CallConfig().max_calls
