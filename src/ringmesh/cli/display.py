@@ -5,9 +5,9 @@ Progress goes to standard error and results to standard output, so that `--json`
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -93,14 +93,15 @@ class Display:
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time()
+    # The clock of the event loop, but readable from the thread that refreshes the display.
+    return time.monotonic()
 
 
 def _table(report: CallReport, now: float) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for heading in ("Who", "State", "Time", "Receiving", "Sending", "Level"):
         table.add_column(heading)
-    for person in report.people.values():
+    for person in list(report.people.values()):
         rates = person.rates
         table.add_row(
             Text(person.name),
