@@ -19,10 +19,15 @@ from ringmesh.errors import StanzaError
 from ringmesh.protocol import namespaces as ns
 
 MAX_FRAME_BYTES = 65536
+MAX_RECEIVED_BYTES = 2 * MAX_FRAME_BYTES
 MAX_DEPTH = 512
 MAX_ELEMENTS = 2048
 MAX_ATTRIBUTES = 64
-"""Limits per frame, and for attributes per element. Beyond them a frame is refused."""
+"""Limits per frame, and for attributes per element; beyond them a frame is refused.
+
+A client may send `MAX_FRAME_BYTES`, and must be able to receive `MAX_RECEIVED_BYTES`, because the
+server adds addresses to what it forwards.
+"""
 
 _XML_NS = "http://www.w3.org/XML/1998/namespace"
 _XMLNS_NS = "http://www.w3.org/2000/xmlns/"
@@ -155,8 +160,8 @@ def _start_tag(element: Element, parent_xmlns: str | None, xmlns: str) -> str:
 
 def _decode(frame: str | bytes) -> str:
     """The frame as text, without white space and XML declaration around the element."""
-    if len(frame) > MAX_FRAME_BYTES:
-        raise StanzaError(f"frame longer than {MAX_FRAME_BYTES} octets")
+    if len(frame) > MAX_RECEIVED_BYTES:
+        raise StanzaError(f"frame longer than {MAX_RECEIVED_BYTES} octets")
     if isinstance(frame, bytes):
         try:
             frame = frame.decode()
@@ -164,7 +169,9 @@ def _decode(frame: str | bytes) -> str:
             raise StanzaError("frame that is not UTF-8") from None
     if _REFUSED_CHARACTER.search(frame):
         raise StanzaError("character that XML does not allow")
-    return _DECLARATION.sub("", frame.strip(" \t\r\n"), count=1)
+    frame = frame.strip(" \t\r\n")
+    declaration = _DECLARATION.match(frame)
+    return frame[declaration.end() :] if declaration else frame
 
 
 @dataclass(slots=True)

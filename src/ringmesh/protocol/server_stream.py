@@ -161,24 +161,16 @@ class ServerStream:
         match self._state:
             case _State.OPENING:
                 self._state = _State.AUTHENTICATING
-                features = _FEATURES_BEFORE_LOGIN
+                header_id, features = f"{self._stream_id}-1", _FEATURES_BEFORE_LOGIN
             case _State.REOPENING:
                 self._state = _State.BINDING
-                features = _FEATURES_AFTER_LOGIN
+                header_id, features = f"{self._stream_id}-2", _FEATURES_AFTER_LOGIN
             case _:
                 return self._close("policy-violation", "stream opened out of turn")
         to = element.get("to") or self._domain
-        header = Element(
-            "open",
-            ns.FRAMING,
-            {
-                "from": to if _is_host(to) else self._domain,
-                "id": f"{self._stream_id}-{self._state.value}",
-                "version": "1.0",
-                "xml:lang": "en",
-            },
-        )
-        return (SendFrame(write(header)), SendFrame(features))
+        sender = to if _is_host(to) else self._domain  # SDKs put the host of their URL there
+        attributes = {"from": sender, "id": header_id, "version": "1.0", "xml:lang": "en"}
+        return (*_send(Element("open", ns.FRAMING, attributes)), SendFrame(features))
 
     def _auth(self, element: Element) -> Sequence[ServerEvent]:
         if self._state is _State.OPENING:

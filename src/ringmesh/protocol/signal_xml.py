@@ -8,7 +8,7 @@ from typing import Any
 from ringmesh.errors import SignalError
 from ringmesh.ice import IceCandidate
 from ringmesh.protocol import namespaces as ns
-from ringmesh.protocol.element import Element, is_name, write
+from ringmesh.protocol.element import MAX_FRAME_BYTES, Element, is_name, write
 from ringmesh.signals import (
     Accept,
     Call,
@@ -71,14 +71,17 @@ def encode_signal(signal: Signal, to: str, message_id: str, *, sender: str | Non
         sender: `from` address; None where the server stamps it.
 
     Raises:
-        SignalError: a base field is missing, or a key or value cannot be written.
+        SignalError: a base field is missing, a key cannot be written, or it gets too long.
         StanzaError: text holds a character that XML does not allow.
     """
     attributes = {"type": "headline", "id": message_id, "to": to}
     if sender is not None:
         attributes["from"] = sender
     params = Element("extraParams", ns.CLIENT, children=_params(signal))
-    return write(Element("message", ns.CLIENT, attributes, [params]))
+    frame = write(Element("message", ns.CLIENT, attributes, [params]))
+    if len(frame.encode()) > MAX_FRAME_BYTES:
+        raise SignalError(f"signal longer than {MAX_FRAME_BYTES} octets")
+    return frame
 
 
 def decode_signal(message: Element) -> Signal | None:

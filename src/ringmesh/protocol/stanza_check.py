@@ -72,8 +72,8 @@ def check(frame: bytes) -> CheckedStanza:
     if len(frame) > MAX_FRAME_BYTES:
         raise StanzaError(f"frame longer than {MAX_FRAME_BYTES} octets")
     frame = frame.strip(b" \t\r\n")
-    if frame.startswith(b"<?xml"):
-        frame = _DECLARATION.sub(b"", frame, count=1)
+    if declaration := _DECLARATION.match(frame):
+        frame = frame[declaration.end() :]
     tag = _NAME.match(frame)
     if tag is None:  # besides, expat takes no such frame for UTF-16
         raise StanzaError("frame that does not begin with a tag")
