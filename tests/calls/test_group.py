@@ -235,6 +235,31 @@ def test_lost_hang_up_of_a_member(world: World) -> None:
     assert cid.calls[0].leg_state(1) is LegState.CONNECTED
 
 
+def test_member_who_answers_too_late(world: World) -> None:
+    """Who missed our hangUp and accepts, or dials within the mesh, hears it again."""
+    ann, bob = people(world, 1, 2)
+    ann.call(2, 3)
+    world.run(1)
+    bob.accept()
+    world.run(50)
+    cid = world.device(3)
+    world.run(8)
+    assert cid.history == ["receive_new_session 1"]
+    world.lost |= {(1, 3), (2, 3)}
+    world.run(2)
+    assert told(ann, 3) == told(bob, 3) == ["user_no_answer"]
+    world.lost = {(1, 3)}
+    cid.accept()
+    world.run(7)
+    assert told(cid, 2) == ["receive_hung_up_from_user"]
+    world.lost.clear()
+    ann.receive(cid.sent[0][1], 3)
+    world.run(1)
+    assert world.count("1 hangUp 3") == 3
+    assert cid.calls == []
+    assert ann.states == bob.states == [SessionState.CONNECTED]
+
+
 def test_broken_member_does_not_disturb(world: World) -> None:
     """One leg that fails leaves the others alone."""
     ann, bob, cid = people(world, 1, 2, 3)

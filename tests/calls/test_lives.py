@@ -16,7 +16,7 @@ from ringmesh.errors import InvalidStateError
 from ringmesh.ice import IceConnectionState
 from tests.calls.simulation import Device, Faults, World
 
-LIVES = {"Life": 900, "GlareLife": 1600}
+LIVES = {"Life": 600, "GlareLife": 1400}
 SETTLING_SECONDS = 400.0
 
 
