@@ -37,10 +37,13 @@ def ringmesh(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("ringmesh")), *arguments]
 
 
-def run(*arguments: str, **options: object) -> int:
+def run(*arguments: str, quiet: bool = False) -> int:
     """Show a ringmesh command, run it and return its exit code."""
     say("ringmesh " + shlex.join(arguments))
-    return subprocess.run(ringmesh(*arguments), env=environment(), check=False).returncode
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run(
+        ringmesh(*arguments), env=environment(), stdout=output, check=False
+    ).returncode
 
 
 def environment() -> dict[str, str]:
@@ -100,7 +103,8 @@ def main() -> int:
         ).stdout
         for login in USERS:
             if f'"{login}"' not in existing:
-                run("user", "add", login, "--password", f"{login}-demo", "--data", data)
+                password = f"{login}-demo"
+                run("user", "add", login, "--password", password, "--data", data, quiet=True)
         say(f"Four people can sign in at {URL}: " + ", ".join(f"{u} / {u}-demo" for u in USERS))
         with background("bot", "answer", "--login", "bot", "--echo", password="bot-demo") as bot:
             wait_for("the bot", bot, "waiting for calls")
