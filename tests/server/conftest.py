@@ -7,7 +7,15 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from ringmesh.server.logging import configure_logging
+from ringmesh.server.settings import LogFormat, LogLevel
 from tests.server.api_client import Api, serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging() -> None:
+    """Log as a server does."""
+    configure_logging(LogFormat.CONSOLE, LogLevel.INFO)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

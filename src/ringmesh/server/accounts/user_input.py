@@ -47,7 +47,11 @@ def _tags(value: object) -> object:
     tags = [tag.strip() if isinstance(tag, str) else tag for tag in value]
     if any(isinstance(tag, str) and "," in tag for tag in tags):
         raise ValueError("must not contain commas inside a tag")
-    return list(dict.fromkeys(tag for tag in tags if tag != ""))
+    return [tag for tag in tags if tag != ""]
+
+
+def _distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tags))
 
 
 Line = Annotated[str, Field(max_length=255), AfterValidator(_no_controls)]
@@ -56,7 +60,12 @@ Email = Annotated[Line, AfterValidator(_email)]
 Password = Annotated[str, Field(min_length=1, max_length=1024)]
 Integer = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Tag = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_no_controls)]
-Tags = Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS), BeforeValidator(_tags)]
+Tags = Annotated[
+    tuple[Tag, ...],
+    Field(max_length=MAX_TAGS),
+    BeforeValidator(_tags),
+    AfterValidator(_distinct),
+]
 
 
 class UserInput(BaseModel):

@@ -21,10 +21,14 @@ _TEXTS = {
 }
 
 
-def errors(status: int, texts: Mapping[str, Sequence[str]] | str) -> JSONResponse:
+def errors(
+    status: int,
+    texts: Mapping[str, Sequence[str]] | str,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
     """An answer in the error form; a text alone goes under ``base``."""
     by_field = {"base": [texts]} if isinstance(texts, str) else {k: [*v] for k, v in texts.items()}
-    return JSONResponse({"errors": by_field}, status)
+    return JSONResponse({"errors": by_field}, status, headers)
 
 
 def empty() -> PlainTextResponse:
@@ -55,9 +59,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def failed(_request: Request, error: HTTPException) -> JSONResponse:
         text = _TEXTS.get(error.status_code, "The request cannot be answered")
-        answer = errors(error.status_code, text)
-        answer.headers.update(error.headers or {})
-        return answer
+        return errors(error.status_code, text, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -26,6 +26,7 @@ from ringmesh.server.rest.state import SCOPE_KEY, RequestState, Services
 _logger = structlog.get_logger(__name__)
 
 _BODY_SECONDS = 30
+_DROPPED_BYTES = 2 * 1024 * 1024
 _HOST = re.compile(r"[A-Za-z0-9._\[\]:-]{1,255}")
 _METHODS = {"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"}
 
@@ -116,9 +117,8 @@ class Bodies:
             await errors(408, "The body did not come in time")(scope, receive, send)
             return
         if body is None:
-            refusal = errors(413, f"The body must not have more than {self._max_bytes} bytes")
-            refusal.headers["connection"] = "close"
-            await refusal(scope, receive, send)
+            text = f"The body must not have more than {self._max_bytes} bytes"
+            await errors(413, text, {"connection": "close"})(scope, receive, send)
             return
         kind = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
         try:
@@ -134,17 +134,21 @@ class Bodies:
         await self._app(scope, _replay(body, receive), send)
 
     async def _read(self, receive: Receive) -> bytes | None:
+        """The body; None if it is too large. Then a little more is read and dropped: a client
+        that is cut off while it sends does not see the answer."""
         body = bytearray()
+        received = 0
         more = True
-        while more:
+        while more and received <= self._max_bytes + _DROPPED_BYTES:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return bytes(body)
-            body += message.get("body", b"")
+                break
+            chunk = message.get("body", b"")
+            received += len(chunk)
+            if received <= self._max_bytes:
+                body += chunk
             more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
-                return None
-        return bytes(body)
+        return bytes(body) if received <= self._max_bytes else None
 
 
 class SessionLookup:
