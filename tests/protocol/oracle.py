@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from ringmesh.protocol.element import Element, is_name
@@ -27,13 +28,9 @@ def has_only_plain_names(element: Element) -> bool:
 
 
 def normalised(element: Element) -> Element:
-    """The element with line ends as a conforming reader gives them, without ``xml:lang``."""
-    text = element.text.replace("\r\n", "\n").replace("\r", "\n")
-    attributes = {
-        name: value.replace("\r\n", "\n").replace("\r", "\n").replace("\n", " ").replace("\t", " ")
-        for name, value in element.attributes.items()
-        if name != "xml:lang"
-    }
+    """The element without ``xml:lang`` and without differences in line ends, which we keep."""
+    text = re.sub(r"[\r\n]+", "\n", element.text)
+    attributes = {name: value for name, value in element.attributes.items() if name != "xml:lang"}
     children = [normalised(child) for child in element.children]
     return Element(element.name, element.xmlns, attributes, children, text)
 

@@ -185,6 +185,12 @@ def test_illegal_names_that_mislead_parsers() -> None:
     )
 
 
+def test_names_legal_for_some_parsers_only() -> None:
+    """A name that only newer editions of XML allow is mended too, once and for all."""
+    frame = "<message xmlns='jabber:client'><a€><0 /></a€></message>".encode()
+    assert check(frame).frame == b'<message xmlns="jabber:client"><a_><_0_/></a_></message>'
+
+
 def test_cdata_is_written_as_text() -> None:
     """CDATA sections, which mobile SDKs read as nothing, are forwarded as plain text."""
     frame = b"<message xmlns='jabber:client'><a>1 <![CDATA[<b>&amp;]]>!</a></message>"

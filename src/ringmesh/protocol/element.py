@@ -48,7 +48,7 @@ _REFUSED_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\
 _REFERENCE = re.compile(r"&(?:(amp|lt|gt|quot|apos);|#([0-9]{1,10});|#x([0-9A-Fa-f]{1,8});)?+")
 _DECLARATION = re.compile(r"<\?xml[ \t\r\n][^<>?]*+\?>[ \t\r\n]*+")
 _WHITE_SPACE = re.compile(r"\s")
-_ATTRIBUTE_SPACE = re.compile("[\t\r\n]")
+_ATTRIBUTE_SPACE = re.compile("\r\n|[\t\r\n]")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
 _OUTER_PREFIXES = {"": ns.CLIENT, "xml": _XML_NS}

@@ -26,7 +26,6 @@ from ringmesh.protocol.element import (
     MAX_FRAME_BYTES,
     Element,
     escape_attribute,
-    is_name,
     read,
     write,
 )
@@ -38,6 +37,7 @@ _ATTRIBUTE = re.compile(rb"""[ \t\r\n]++([^\s=]++)\s*+=\s*+("[^"]*+"|'[^']*+')""
 _PLAIN_TAG = re.compile(rb'<[a-z]++(?: [a-z]++="[^"]*+")*+ ?/?>')
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*+\?>[ \t\r\n]*+")
 _RELAYED_NAME = re.compile(r"[\w.-]++")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*+")
 _STRANGE_CHARACTER = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -74,26 +74,12 @@ def check(frame: bytes) -> CheckedStanza:
     frame = frame.strip(b" \t\r\n")
     if declaration := _DECLARATION.match(frame):
         frame = frame[declaration.end() :]
-    tag = _NAME.match(frame)
-    if tag is None:  # besides, expat takes no such frame for UTF-16
-        raise StanzaError("frame that does not begin with a tag")
     try:
-        name, attributes = _parse(frame)
+        return _check_legal(frame)
     except ExpatError as error:
         if error.code != _INVALID_TOKEN:
             raise StanzaError(str(error)) from None
-        return _check_leniently(frame, tag.end())
-    if b"!" in frame and b"<![CDATA[" in frame:  # some SDKs cannot read it
-        return _rewritten(read(frame))
-    xmlns, _, name = name.rpartition(" ")
-    stanza = CheckedStanza(name, xmlns or ns.CLIENT, attributes, frame, tag.end(), xmlns != "")
-    if not xmlns or not _PLAIN_TAG.match(frame):
-        _check_start_tag(stanza)
-    if len(attributes) > MAX_ATTRIBUTES:
-        raise StanzaError("too many attributes")
-    if frame.rfind(b"forwarded") >= 0:
-        _check_carbon(read(frame))
-    return stanza
+    return _check_leniently(frame)
 
 
 def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
@@ -111,6 +97,24 @@ def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
                 added += match[0].decode()
             end = match.end()
     return b"".join((frame[: stanza.name_end], added.encode(), frame[end:]))
+
+
+def _check_legal(frame: bytes) -> CheckedStanza:
+    tag = _NAME.match(frame)
+    if tag is None:  # besides, expat takes no such frame for UTF-16
+        raise StanzaError("frame that does not begin with a tag")
+    name, attributes = _parse(frame)
+    if b"!" in frame and b"<![CDATA[" in frame:  # some SDKs cannot read it
+        return _rewritten(read(frame))
+    xmlns, _, name = name.rpartition(" ")
+    stanza = CheckedStanza(name, xmlns or ns.CLIENT, attributes, frame, tag.end(), xmlns != "")
+    if not xmlns or not _PLAIN_TAG.match(frame):
+        _check_start_tag(stanza)
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise StanzaError("too many attributes")
+    if frame.rfind(b"forwarded") >= 0:
+        _check_carbon(read(frame))
+    return stanza
 
 
 def _parse(frame: bytes) -> tuple[str, dict[str, str]]:
@@ -183,10 +187,12 @@ def _check_carbon(root: Element) -> None:
         raise StanzaError("forged carbon copy")
 
 
-def _check_leniently(frame: bytes, name_end: int) -> CheckedStanza:
+def _check_leniently(frame: bytes) -> CheckedStanza:
     root = read(frame)
-    if not all(_RELAYED_NAME.fullmatch(each.name) for each in _walk(root)):
+    tag = _NAME.match(frame)
+    if tag is None or not all(_RELAYED_NAME.fullmatch(each.name) for each in _walk(root)):
         return _rewritten(root)
+    name_end = tag.end()
     names_xmlns = any(match[1] == b"xmlns" for match in _attributes(frame, name_end))
     stanza = CheckedStanza(
         root.name, root.xmlns or "", root.attributes, frame, name_end, names_xmlns
@@ -203,10 +209,16 @@ def _rewritten(root: Element) -> CheckedStanza:
     such names: a receiver would read the rest of the frame as something else.
     """
     for each in _walk(root):
-        if not is_name(each.name):
+        if not _PLAIN_NAME.fullmatch(each.name):
             name = _STRANGE_CHARACTER.sub("_", each.name)
-            each.name = name if is_name(name) else f"_{name}"
-    return check(write(root).encode())
+            each.name = name if _PLAIN_NAME.fullmatch(name) else f"_{name}"
+    frame = write(root).encode()
+    if len(frame) > MAX_FRAME_BYTES:
+        raise StanzaError(f"frame longer than {MAX_FRAME_BYTES} octets")
+    try:
+        return _check_legal(frame)
+    except ExpatError as error:
+        raise StanzaError(str(error)) from None
 
 
 def _walk(root: Element) -> Iterator[Element]:
