@@ -27,6 +27,7 @@ from ringmesh.ice import IceCandidate, IceConnectionState
 from ringmesh.signals import (
     Accept,
     Call,
+    CallType,
     HangUp,
     IceCandidates,
     IceRestart,
@@ -57,13 +58,13 @@ class Pair:
 
     def __init__(self) -> None:
         world = World()
-        self.caller = world.device(1).book.create_call("s", 1, [2])  # type: ignore[arg-type]
+        self.caller = world.device(1).book.create_call("s", CallType.VIDEO_CALL, [2])
         self.caller.dial(0.0)
         [sent] = self.caller.offer_made(2, "offer", 0.0)
         assert isinstance(sent, Send)
         assert isinstance(sent.signal, Call)
         book = world.device(2).book
-        [(result)] = book.receive(sent.signal, 1, 0.0)
+        [result] = book.receive(sent.signal, 1, 0.0)
         assert result.call is not None
         self.callee: CallMachine = result.call
 
