@@ -100,25 +100,37 @@ async def test_the_users_are_asked_by_the_sdk() -> None:
 
 def test_calls_are_remembered_in_bounded_number_and_age() -> None:
     """The oldest go first; what is too old is not told any more."""
-    calls = CallMemory(capacity=2, lifetime=10)
+    now = 0.0
+    calls = CallMemory(capacity=2, lifetime=10, clock=lambda: now)
     for number in range(3):
-        calls.remember(_call(f"s{number}"), 1, 1, float(number))
-    assert calls.find(1, "s0", 3) is None
-    assert calls.find(1, "s1", 3) is not None
-    assert calls.find(1, "s1", 12) is None
-    assert calls.find(2, "s2", 3) is None
+        now = float(number)
+        calls.remember(_call(f"s{number}"), 1, 1)
+    assert calls.find(1, "s0") is None
+    assert calls.find(2, "s2") is None
+    now = 11.5
+    assert calls.find(1, "s1") is None
+    assert calls.find(1, "s2") is not None
 
 
 def test_only_the_caller_says_who_called() -> None:
     """Another member's signal, or a repeat with other contents, changes nothing."""
     calls = CallMemory()
-    calls.remember(_call("s", caller=1), 1, 2, 0)
-    assert calls.find(1, "s", 0) is None
-    calls.remember(_call("s", caller=1), 1, 1, 0)
-    calls.remember(_call("s", caller=3), 1, 3, 0)
-    found = calls.find(1, "s", 0)
+    calls.remember(_call("s", caller=1), 1, 2)
+    assert calls.find(1, "s") is None
+    calls.remember(_call("s", caller=1), 1, 1)
+    calls.remember(_call("s", caller=3), 1, 3)
+    found = calls.find(1, "s")
     assert found is not None
     assert (found.caller_id, found.call_type) == (1, 2)
+
+
+@pytest.mark.parametrize("odd", ["", "<sessionID/>", f"<sessionID>{'x' * 999}</sessionID>"])
+def test_calls_without_a_usable_id_are_not_remembered(odd: str) -> None:
+    """Whatever passes the stanza check may come."""
+    calls = CallMemory()
+    calls.remember(f"<message><signalType>call</signalType>{odd}</message>".encode(), 1, 1)
+    assert calls.find(1, "") is None
+    assert calls.find(1, "x" * 999) is None
 
 
 def _call(session: str, caller: int = 1) -> bytes:

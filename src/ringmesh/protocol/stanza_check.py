@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pyexpat import ExpatError, ParserCreate, XMLParserType
 from typing import NoReturn
 
@@ -85,7 +86,9 @@ def check(frame: bytes) -> CheckedStanza:
 def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
     """The frame to forward: `from` set, `to` replaced if given, all else as the sender wrote it."""
     frame, end, attributes = stanza.frame, stanza.name_end, stanza.attributes
-    added = f' from="{escape_attribute(from_jid)}"'
+    if to is None and stanza.names_xmlns and "from" not in attributes:
+        return b"".join((frame[:end], _sender(from_jid), frame[end:]))
+    added = _sender(from_jid).decode()
     if to is not None:
         added += f' to="{escape_attribute(to)}"'
     if not stanza.names_xmlns:
@@ -97,6 +100,11 @@ def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
                 added += match[0].decode()
             end = match.end()
     return b"".join((frame[: stanza.name_end], added.encode(), frame[end:]))
+
+
+@lru_cache(maxsize=16384)  # one entry per device that is sending
+def _sender(jid: str) -> bytes:
+    return f' from="{escape_attribute(jid)}"'.encode()
 
 
 def _check_legal(frame: bytes) -> CheckedStanza:

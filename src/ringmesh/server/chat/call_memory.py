@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-_SESSION_ID = re.compile(rb"<sessionID[^>]*>([^<]{1,128})<")
+_SESSION_ID = b"<sessionID>"
+_LONGEST_SESSION_ID = 128
 _CALLER_ID = re.compile(rb"<callerID[^>]*>\s*(\d{1,18})\s*<")
 _CALL_TYPE = re.compile(rb"<callType[^>]*>\s*([12])\s*<")
 
@@ -28,31 +31,43 @@ class CallMemory:
     Args:
         capacity: number of calls.
         lifetime: seconds that a call is remembered after its first signal.
+        clock: seconds since whenever.
     """
 
-    def __init__(self, capacity: int = 10_000, lifetime: float = 600.0) -> None:
+    def __init__(
+        self,
+        capacity: int = 10_000,
+        lifetime: float = 600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._capacity = capacity
         self._lifetime = lifetime
+        self._clock = clock
         self._calls: dict[bytes, RememberedCall] = {}
 
-    def remember(self, stanza: bytes, app_id: int, sender_id: int, now: float) -> None:
+    def remember(self, stanza: bytes, app_id: int, sender_id: int) -> None:
         """Read a checked ``call`` signal. Repeats and signals of mesh members change nothing."""
-        session_id = _SESSION_ID.search(stanza)
-        if session_id is None or session_id[1] in self._calls:
+        start = stanza.find(_SESSION_ID)
+        if start < 0:
+            return
+        start += len(_SESSION_ID)
+        session_id = stanza[start : stanza.find(b"<", start)]
+        if session_id in self._calls or not 0 < len(session_id) <= _LONGEST_SESSION_ID:
             return
         caller_id = _CALLER_ID.search(stanza)
         if caller_id is None or int(caller_id[1]) != sender_id:
             return
         call_type = _CALL_TYPE.search(stanza)
+        now = self._clock()
         self._forget_old(now)
-        self._calls[session_id[1]] = RememberedCall(
+        self._calls[session_id] = RememberedCall(
             app_id, sender_id, int(call_type[1]) if call_type else 1, now
         )
 
-    def find(self, app_id: int, session_id: str, now: float) -> RememberedCall | None:
+    def find(self, app_id: int, session_id: str) -> RememberedCall | None:
         """The call with this id in this application, if it is remembered."""
         call = self._calls.get(session_id.encode())
-        if call is None or call.app_id != app_id or now - call.at > self._lifetime:
+        if call is None or call.app_id != app_id or self._clock() - call.at > self._lifetime:
             return None
         return call
 

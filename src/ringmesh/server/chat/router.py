@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol, TypeAlias
 
 from ringmesh.protocol.carbons import COPIED_SIGNALS, sent_copy
@@ -12,7 +11,7 @@ from ringmesh.server.bus import Bus
 from ringmesh.server.chat.call_memory import CallMemory
 
 _SIGNAL_TYPE = b"<signalType>"
-_COPIED = frozenset(name.encode() for name in COPIED_SIGNALS)
+_COPIED = tuple(f"{name}<".encode() for name in COPIED_SIGNALS)
 
 
 class Device(Protocol):
@@ -134,10 +133,9 @@ class Router:
         if start < 0:
             return
         start += len(_SIGNAL_TYPE)
-        signal = stanza[start : stanza.find(b"<", start)]
-        if signal == b"call":
-            self._calls.remember(stanza, sender.app_id, sender.user_id, time.monotonic())
-        elif signal in _COPIED:
+        if stanza.startswith(b"call<", start):
+            self._calls.remember(stanza, sender.app_id, sender.user_id)
+        elif stanza.startswith(_COPIED, start):
             self.send_carbons(sender.app_id, sender.user, stanza, sender)
 
     def _copy(self, app_id: int, user: str, stanza: bytes, sender: Device | None) -> None:

@@ -158,7 +158,7 @@ class ChatService(Collector):
         Raises:
             SignalError, StanzaError: something in it cannot be written as a signal.
         """
-        call = self.calls.find(app_id, session_id, time.monotonic())
+        call = self.calls.find(app_id, session_id)
         sender = user_jid(user_id, app_id, self.domain)
         for recipient_id in dict.fromkeys(recipient_ids):
             recipient = user_jid(recipient_id, app_id, self.domain)
