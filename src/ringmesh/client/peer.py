@@ -26,14 +26,15 @@ class Peer:
     """Owns a peer connection and the task that operates it.
 
     Args:
-        open_connection: makes the connection, ready to offer or answer.
-        on_failure: told a reason when the connection cannot be made or an operation fails.
+        open_connection: makes the connection for this peer, ready to offer or answer.
+        on_failure: told this peer and a reason, when the connection cannot be made or an operation
+            fails.
     """
 
     def __init__(
         self,
-        open_connection: Callable[[], Awaitable[PeerConnection]],
-        on_failure: Callable[[str], None],
+        open_connection: Callable[[Peer], Awaitable[PeerConnection]],
+        on_failure: Callable[[Peer, str], None],
         *,
         name: str,
     ) -> None:
@@ -93,7 +94,8 @@ class Peer:
 
     async def _work(self) -> None:
         try:
-            await self._guarded(self._open())
+            if not self._closing:
+                await self._guarded(self._open())
             while not self._closing:
                 if self._operations and self.connection is not None:
                     await self._guarded(self._operations.popleft()(self.connection))
@@ -106,7 +108,7 @@ class Peer:
                 await connection.close()
 
     async def _open(self) -> None:
-        self.connection = await self._open_connection()
+        self.connection = await self._open_connection(self)
 
     async def _guarded(self, operation: Awaitable[None]) -> None:
         try:
@@ -122,4 +124,4 @@ class Peer:
     def _fail(self, reason: str) -> None:
         if not self._closing:
             _logger.warning("%s failed: %s", self._task.get_name(), reason)
-            self._on_failure(reason)
+            self._on_failure(self, reason)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from ringmesh.calls.effects import Effect
@@ -159,15 +160,13 @@ class Peers:
         peer = self._peers.get(user_id)
         if peer is None:
             peer = self._peers[user_id] = Peer(
-                lambda: self._open(user_id),
-                lambda reason: self._failed(user_id, reason),
+                partial(self._open, user_id),
+                partial(self._failed, user_id),
                 name=f"{user_id} of {self._call.session_id}",
             )
         return peer
 
-    async def _open(self, user_id: int) -> PeerConnection:
-        peer = self._peers[user_id]
-
+    async def _open(self, user_id: int, peer: Peer) -> PeerConnection:
         def candidate(candidate: IceCandidate) -> None:
             sdp = connection.local_sdp()
             self._report(
@@ -196,8 +195,8 @@ class Peers:
         await connection.set_max_bandwidth(self.max_bandwidth)
         return connection
 
-    def _failed(self, user_id: int, reason: str) -> None:
-        self._report(self._peers[user_id], lambda now: self._call.peer_failed(user_id, reason, now))
+    def _failed(self, user_id: int, peer: Peer, reason: str) -> None:
+        self._report(peer, lambda now: self._call.peer_failed(user_id, reason, now))
 
     def _report(self, peer: Peer, report: Callable[[float], Sequence[Effect]]) -> None:
         if not peer.closing:
