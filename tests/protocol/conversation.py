@@ -91,23 +91,32 @@ class Joined:
     passwords: dict[str, str] = field(default_factory=lambda: {"4002-777": "s3cret"})
     client_events: list[ClientEvent] = field(default_factory=list)
     server_events: list[ServerEvent] = field(default_factory=list)
+    _to_client: deque[str] = field(default_factory=deque)
+    _to_server: deque[str] = field(default_factory=deque)
 
     def from_client(self, events: Sequence[ClientEvent]) -> None:
-        """Carry out what the client's machine asks for, and all that follows."""
+        """Carry out what the client's machine asks for, and all that follows, in order."""
         for event in events:
             if isinstance(event, SendFrame):
-                self.from_server(self.server.receive(event.frame))
+                self._to_server.append(event.frame)
             else:
                 self.client_events.append(event)
+        self._exchange()
 
     def from_server(self, events: Sequence[ServerEvent]) -> None:
-        """Carry out what the server's machine asks for, and all that follows."""
+        """Carry out what the server's machine asks for, and all that follows, in order."""
         for event in events:
             if isinstance(event, SendFrame):
-                self.from_client(self.client.receive(event.frame))
+                self._to_client.append(event.frame)
             elif isinstance(event, AuthenticationRequested):
                 right = self.passwords.get(event.local_part) == event.password
-                answer = ServerStream.authentication_succeeded if right else _OWNER["refuse"]
-                self.from_server(answer(self.server))
+                self.from_server(_OWNER["accept" if right else "refuse"](self.server))
             else:
                 self.server_events.append(event)
+        self._exchange()
+
+    def _exchange(self) -> None:
+        while self._to_server:
+            self.from_server(self.server.receive(self._to_server.popleft()))
+        while self._to_client:
+            self.from_client(self.client.receive(self._to_client.popleft()))

@@ -11,20 +11,24 @@ from collections import deque
 from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.element import Element
 
-_MODULUS = 2**32
+SM_MODULUS = 2**32
 
 
 class InboundCounter:
-    """Counts the stanzas handled, from the moment acknowledgements were agreed on."""
+    """Counts the stanzas handled, from the moment acknowledgements were agreed on.
+
+    Args:
+        handled: how many there were before.
+    """
 
     __slots__ = ("_handled",)
 
-    def __init__(self) -> None:
-        self._handled = 0
+    def __init__(self, handled: int = 0) -> None:
+        self._handled = handled
 
     def stanza_handled(self) -> None:
         """An iq, message or presence was taken over."""
-        self._handled = (self._handled + 1) % _MODULUS
+        self._handled = (self._handled + 1) % SM_MODULUS
 
     def answer(self) -> Element:
         """The ``<a/>`` to send for an ``<r/>``."""
@@ -36,12 +40,13 @@ class OutboundQueue:
 
     Args:
         limit: how many to keep; beyond it the oldest are forgotten.
+        acknowledged: how many were acknowledged before.
     """
 
-    def __init__(self, limit: int = 256) -> None:
+    def __init__(self, limit: int = 256, acknowledged: int = 0) -> None:
         self._frames: deque[str] = deque(maxlen=limit)
         self._pending = 0  # sent and not acknowledged, kept or forgotten
-        self._acknowledged = 0
+        self._acknowledged = acknowledged
 
     @property
     def unacknowledged(self) -> tuple[str, ...]:
@@ -58,10 +63,10 @@ class OutboundQueue:
         count = answer.get("h") or ""
         if not (count.isascii() and count.isdigit() and len(count) <= 10):
             return ()
-        news = (int(count) - self._acknowledged) % _MODULUS
+        news = (int(count) - self._acknowledged) % SM_MODULUS
         if news > self._pending:
             return ()
         forgotten = self._pending - len(self._frames)
         self._pending -= news
-        self._acknowledged = int(count) % _MODULUS
+        self._acknowledged = int(count) % SM_MODULUS
         return tuple(self._frames.popleft() for _ in range(max(0, news - forgotten)))
