@@ -21,7 +21,7 @@ from ringmesh.errors import (
     RingmeshError,
 )
 from ringmesh.protocol.carbons import unwrap
-from ringmesh.protocol.element import MAX_FRAME_BYTES, Element
+from ringmesh.protocol.element import MAX_RECEIVED_BYTES, Element
 from ringmesh.protocol.jid import JID, user_jid
 from ringmesh.protocol.signal_xml import decode_signal, encode_signal
 from ringmesh.protocol.stream import (
@@ -105,7 +105,7 @@ class Chat:
                     ping_interval=self._settings.keep_alive_interval,
                     ping_timeout=self._settings.keep_alive_timeout,
                     close_timeout=CLOSE_TIMEOUT,
-                    max_size=MAX_FRAME_BYTES,
+                    max_size=MAX_RECEIVED_BYTES,
                 )
                 await self._negotiate(self._socket)
         except (OSError, WebSocketException) as error:  # TimeoutError is an OSError
