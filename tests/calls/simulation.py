@@ -149,6 +149,7 @@ class Peer:
     other: Peer | None = None
     state: IceConnectionState = IceConnectionState.NEW
     closed: bool = False
+    described: bool = False
     candidates: list[IceCandidate] = field(default_factory=list)
 
     def later(self, report: Callable[[], list[Effect]], *, quick: bool = False) -> None:
@@ -179,7 +180,13 @@ class Peer:
             self.refuse("broken offer")
             return
         sdp = self.describe(f"answer to {self.remote} is")
-        self.later(lambda: self.call.answer_made(self.user_id, sdp, self.device.world.now))
+        self.described = False
+
+        def report() -> list[Effect]:
+            self.described = True
+            return self.call.answer_made(self.user_id, sdp, self.device.world.now)
+
+        self.later(report)
         self.gather()
 
     def set_answer(self, answer: str) -> None:
@@ -187,7 +194,13 @@ class Peer:
         if self.remote not in self.device.world.peers:
             self.refuse("broken answer")
             return
-        self.later(lambda: self.call.answer_set(self.user_id, self.device.world.now))
+        self.described = False
+
+        def report() -> list[Effect]:
+            self.described = True
+            return self.call.answer_set(self.user_id, self.device.world.now)
+
+        self.later(report)
         self.look_for_path()
 
     def refuse(self, reason: str) -> None:
@@ -220,6 +233,7 @@ class Peer:
     def become(self, state: IceConnectionState) -> None:
         if self.state is not state and not self.closed:
             self.state = state
+            self.described |= state is IceConnectionState.CONNECTED
             world = self.device.world
             self.later(
                 lambda: self.call.ice_state_changed(self.user_id, state, world.now), quick=True
@@ -254,7 +268,7 @@ class Device:
         ignored: why received signals had no effect.
         rings: incoming calls, as they came.
         closings: calls as their end was told.
-        early_candidates: candidates given to a peer without remote description. Stays empty.
+        early_candidates: candidates given to a peer whose remote description was not applied yet.
     """
 
     def __init__(self, world: World, user_id: int, config: CallConfig | None) -> None:
@@ -362,7 +376,7 @@ class Device:
                 self.peer(call, user_id).set_answer(answer)
             case AddCandidates(user_id, candidates):
                 peer = self.peer(call, user_id)
-                self.early_candidates += not peer.remote
+                self.early_candidates += not peer.described
                 peer.candidates += candidates
             case ClosePeer(user_id):
                 self._peers.pop((call, user_id)).close()

@@ -144,6 +144,7 @@ class GlareLife(Life):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed, most_people=2, most_devices=1)
+        self.lossy = self.world.faults.lose > 0
 
     def happen(self) -> None:
         for device in self.world.devices:
@@ -157,6 +158,7 @@ class GlareLife(Life):
         super().check_agreement()
         first, second = self.world.devices
         assert len(first.calls) == len(second.calls) <= 1, "two calls"
+        assert self.lossy or first.calls, "they did not meet"
 
 
 def run_lives(kind: type[Life], count: int, only: int | None) -> None:
