@@ -678,7 +678,8 @@ static void measure_pairs(void) {
   double seconds = (now_ns() - began_at) / 1e9, cpu = after.cpu - before.cpu;
   double own = own_cpu() - own_before;
   uint64_t stanzas = measured;
-  run_for(0.7);
+  run_for(0.2);
+  for (int i = 0; received < sent && i < 100; i++) run_for(0.1);
   qsort(latencies, latency_count, sizeof *latencies, by_size);
   printf(
       ",\"pairs\":%d,\"stanzas\":%llu,\"stanzas_per_s\":%.0f,\"cpu_us_per_stanza\":%.3f,"

@@ -176,6 +176,17 @@ async def test_a_flood_is_stopped() -> None:
         await _can_talk(one, other)
 
 
+async def test_a_flood_of_pings_is_stopped() -> None:
+    """Control frames cost the server something too."""
+    async with running(ChatLimits(burst_bytes=100_000, rate_bytes=1000)) as host:
+        one, other = await _bystanders(host)
+        attacker = await host.online(1)
+        attacker.websocket.transport.write(_frame(0x89, b"x" * 100) * 1000)
+        frames, _ = await attacker.end()
+        assert "<policy-violation" in frames[0]
+        await _can_talk(one, other)
+
+
 async def test_the_rate_limit_forgives_what_calls_send() -> None:
     """A burst of a call's worth of signals, over and over, stays below the limit."""
     async with running() as host:

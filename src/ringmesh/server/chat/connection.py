@@ -46,6 +46,9 @@ class ConnectionState(Enum):
     CLOSING = auto()
 
 
+_CLOSING = ConnectionState.CLOSING
+
+
 class Connection(WSListener):
     """One client's connection, from the upgrade to the end of the socket.
 
@@ -107,9 +110,14 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """picows: a frame came."""
+        if self._state is _CLOSING and frame.msg_type is not WSMsgType.CLOSE:
+            return
         self._silence = 0
-        if frame.msg_type is _TEXT and frame.fin and self._fragments is None:
-            self._receive(frame.get_payload_as_bytes())
+        self._credit -= frame.payload_size + self._service.limits.frame_cost
+        if self._credit < 0 and not self._refill():
+            self.close(CloseReason.FLOOD)
+        elif frame.msg_type is _TEXT and frame.fin and self._fragments is None:
+            self._perform(self._stream.receive(frame.get_payload_as_bytes()))
         else:
             self._receive_other(frame)
 
@@ -158,21 +166,14 @@ class Connection(WSListener):
         elif self._silence >= _PING_AT:
             self._transport.send_ping()
 
-    def _receive(self, message: bytes) -> None:
-        if self._state is ConnectionState.CLOSING:
-            return
-        self._credit -= len(message) + self._service.limits.stanza_cost
-        if self._credit < 0 and not self._refill():
-            self.close(CloseReason.FLOOD)
-            return
-        self._perform(self._stream.receive(message))
-
     def _receive_other(self, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind is WSMsgType.CLOSE:
             self._leave(CloseReason.CLIENT)
             self._transport.send_close(CloseReason.CLIENT.code)
             self._transport.disconnect()
+        elif kind is WSMsgType.PING:
+            self._transport.send_pong(frame.get_payload_as_bytes())
         elif kind is WSMsgType.BINARY:
             self.close(CloseReason.NOT_TEXT)
         elif kind in (_TEXT, WSMsgType.CONTINUATION):
@@ -190,7 +191,7 @@ class Connection(WSListener):
             self.close(CloseReason.TOO_LONG)
         elif frame.fin:
             self._fragments = None
-            self._receive(bytes(fragments))
+            self._perform(self._stream.receive(bytes(fragments)))
 
     def _refill(self) -> bool:
         """Grant what has been earned since the last time; whether that is enough."""
@@ -279,10 +280,10 @@ class Connection(WSListener):
 
     def _leave(self, reason: CloseReason) -> bool:
         """Stop taking and giving stanzas; False if that has happened before."""
-        if self._state is ConnectionState.CLOSING:
+        if self._state is _CLOSING:
             return False
         was_online = self._state is ConnectionState.ONLINE
-        self._state = ConnectionState.CLOSING
+        self._state = _CLOSING
         self._close_reason = reason
         if was_online:
             self._service.went_offline(self)

@@ -15,7 +15,7 @@ class ChatLimits:
             closed, so that nobody waits for it.
         rate_bytes: bytes per second that one client may send, in the long run.
         burst_bytes: how far it may run ahead of that.
-        stanza_cost: bytes that a message is charged beyond its length.
+        frame_cost: bytes that a frame of any kind is charged beyond its length.
         login_seconds: time to log in, and time that a connection stays open after a wrong password.
         idle_seconds: silence after which a client is pinged, and time it has to answer.
         close_seconds: time a client has to finish a closing handshake before it is cut off.
@@ -27,7 +27,7 @@ class ChatLimits:
     outgoing_bytes: int = 262_144
     rate_bytes: int = 2_097_152
     burst_bytes: int = 4_194_304
-    stanza_cost: int = 512
+    frame_cost: int = 512
     login_seconds: float = 30.0
     idle_seconds: float = 30.0
     close_seconds: float = 2.0

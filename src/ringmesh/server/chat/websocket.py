@@ -82,7 +82,7 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
             30,
             30,
             WSAutoPingStrategy.PING_WHEN_IDLE,
-            True,  # automatic pong
+            False,  # automatic pong: pings count against the rate limit too
             limits.message_bytes,
             None,  # clients only: extra headers
             _READ_BUFFER_BYTES,
