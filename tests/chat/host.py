@@ -232,9 +232,8 @@ async def running(
 ) -> AsyncIterator[Host]:
     """A host behind uvicorn's HTTP on a free port; `options` go to uvicorn."""
     host = Host(limits, bus or InProcessBus())
-    config = uvicorn.Config(
-        page, ws=host.chat.websocket, lifespan="off", log_config=None, **options
-    )
+    options |= {"ws": host.chat.websocket, "lifespan": "off", "log_config": None}
+    config = uvicorn.Config(page, **options)
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
