@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringmesh.errors import ConfigurationError
 from ringmesh.protocol.jid import JID
-from ringmesh.protocol.stream import Closed, SendFrame, ServerStream, StanzaReceived
+from ringmesh.protocol.stream import Bound, Closed, SendFrame, ServerStream, StanzaReceived
 from tests.protocol.conversation import (
     CONVERSATIONS,
     DOMAIN,
@@ -19,6 +21,7 @@ from tests.protocol.conversation import (
     new_server,
     play,
 )
+from tests.protocol.stanzas import mutations
 
 CLOSE = '<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>'
 OPEN_AND_MECHANISMS = LOGIN[: LOGIN.index("C: <auth")]
@@ -173,6 +176,34 @@ def test_unreadable_frame_ends_the_stream(frame: bytes | str) -> None:
     assert [type(event) for event in events] == [SendFrame, SendFrame, Closed]
     assert isinstance(events[0], SendFrame)
     assert "<not-well-formed " in events[0].frame
+
+
+_FRAMES = [
+    line.removeprefix("C: ")
+    for script in CONVERSATIONS.glob("*.txt")
+    for line in script.read_text().splitlines()
+    if line.startswith("C: ")
+]
+
+
+@given(
+    st.sampled_from(["", LOGIN]),
+    st.lists(st.sampled_from([*_FRAMES, "accept", "refuse"]) | mutations(), max_size=12),
+)
+def test_any_order_of_frames(start: str, steps: list[str | bytes]) -> None:
+    """Whatever a client sends, in any order, is answered; nothing is routed without a login."""
+    server = new_server()
+    play(server, start)
+    bound = start == LOGIN
+    for step in steps:
+        if step == "accept":
+            events = server.authentication_succeeded()
+        elif step == "refuse":
+            events = server.authentication_failed()
+        else:
+            events = server.receive(step)
+        bound = bound or any(isinstance(event, Bound) for event in events)
+        assert bound or not any(isinstance(event, StanzaReceived) for event in events)
 
 
 def test_size_in_memory() -> None:

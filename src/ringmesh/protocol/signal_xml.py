@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ringmesh.errors import SignalError
+from ringmesh.errors import SignalError, StanzaError
 from ringmesh.ice import IceCandidate
 from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.element import MAX_FRAME_BYTES, Element, is_name, write
@@ -71,14 +71,16 @@ def encode_signal(signal: Signal, to: str, message_id: str, *, sender: str | Non
         sender: `from` address; None where the server stamps it.
 
     Raises:
-        SignalError: a base field is missing, a key cannot be written, or it gets too long.
-        StanzaError: text holds a character that XML does not allow.
+        SignalError: a base field is missing, a key or text cannot be written, or it gets too long.
     """
     attributes = {"type": "headline", "id": message_id, "to": to}
     if sender is not None:
         attributes["from"] = sender
     params = Element("extraParams", ns.CLIENT, children=_params(signal))
-    frame = write(Element("message", ns.CLIENT, attributes, [params]))
+    try:
+        frame = write(Element("message", ns.CLIENT, attributes, [params]))
+    except StanzaError as error:
+        raise SignalError(f"signal that cannot be written: {error}") from None
     if len(frame.encode()) > MAX_FRAME_BYTES:
         raise SignalError(f"signal longer than {MAX_FRAME_BYTES} octets")
     return frame
