@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx2
 
 from ringmesh.server.accounts.tokens import new_token, token_hash
-from ringmesh.server.app import open_accounts
-from ringmesh.server.settings import DATABASE_FILE_NAME, Settings
+from ringmesh.server.data_folder import DATABASE_FILE_NAME, open_accounts
+from ringmesh.server.settings import Settings
 from ringmesh.server.store.sqlite import open_sqlite
 
 DOMAIN = "chat.localhost"

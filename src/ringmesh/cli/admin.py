@@ -150,8 +150,8 @@ def change_password(
 
 def _run(data: Path, work: Callable[[Accounts], Awaitable[_T]], *, create: bool = False) -> _T:
     """Open the accounts and work on them; refusals become one line and an exit code."""
-    from ringmesh.server.app import open_accounts
-    from ringmesh.server.settings import DATABASE_FILE_NAME, Settings
+    from ringmesh.server.data_folder import DATABASE_FILE_NAME, open_accounts
+    from ringmesh.server.settings import Settings
 
     if not create and not (data / DATABASE_FILE_NAME).is_file():
         raise ConfigurationError(

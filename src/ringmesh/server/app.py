@@ -1,4 +1,4 @@
-"""Wiring: which store, which bus, one port; and the life of a server from start to stop."""
+"""Wiring: accounts, bus, chat and REST on one port, and their life from start to stop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ringmesh.server.accounts.models import Application
 from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.bus import InProcessBus
 from ringmesh.server.chat import ChatService
+from ringmesh.server.data_folder import open_accounts
 from ringmesh.server.metrics import Metrics
 from ringmesh.server.rest.api import make_api
 from ringmesh.server.rest.state import Services
-from ringmesh.server.settings import DATABASE_FILE_NAME, Settings
-from ringmesh.server.store.sqlite import open_sqlite, upgrade_sqlite
+from ringmesh.server.settings import Settings
 
 HOUSEKEEPING_SECONDS = 30
 
@@ -32,19 +32,6 @@ _BACKLOG = 2048
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 _logger = structlog.get_logger(__name__)
-
-
-async def open_accounts(
-    data_dir: Path, settings: Settings, clock: Callable[[], float] = time.time
-) -> Accounts:
-    """The accounts in a data folder; makes the folder, the database and its tables if needed.
-
-    Raises:
-        ConfigurationError: the folder or its database cannot be used.
-    """
-    database = data_dir / DATABASE_FILE_NAME
-    await asyncio.to_thread(upgrade_sqlite, database)
-    return Accounts(open_sqlite(database), settings, clock)
 
 
 class Server:

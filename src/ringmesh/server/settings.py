@@ -33,7 +33,6 @@ from pydantic_settings import (
 from ringmesh.errors import ConfigurationError
 
 CONFIG_FILE_NAME = "ringmesh.toml"
-DATABASE_FILE_NAME = "ringmesh.db"
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _ICE_URL = re.compile(r"(stuns?|turns?):[^\s]+")
