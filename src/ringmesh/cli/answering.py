@@ -77,6 +77,7 @@ async def _take(
         with suppress(InvalidStateError):  # the caller has given up already
             if options.reject:
                 await session.reject()
+                monitor.declined()
             else:
                 if not options.echo:
                     local = open_local_stream(send, session.call_type, loop=True)

@@ -85,6 +85,11 @@ class CallMonitor:
         for person in self.report.people.values():
             person.accepted_at = self._now()
 
+    def declined(self) -> None:
+        """We have declined."""
+        for person in self.report.people.values():
+            person.end(PersonState.REJECTED, self._now())
+
     async def _take_stats(self) -> None:
         """Look at the statistics of everybody connected."""
         for person in self.report.people.values():

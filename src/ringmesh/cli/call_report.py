@@ -150,11 +150,8 @@ class CallReport:
             return ExitCode.OK
         if interrupted:
             return ExitCode.INTERRUPTED
-        states = {person.state for person in self.people.values()}
-        for code, those in _OUTCOMES:
-            if states & those:
-                return code
-        return ExitCode.NO_ANSWER
+        codes = {_OUTCOMES.get(person.state, ExitCode.NO_ANSWER) for person in self.people.values()}
+        return max(codes)
 
     def facts(self, now: float) -> dict[str, Any]:
         """For programs."""
@@ -167,7 +164,10 @@ class CallReport:
         }
 
 
-_OUTCOMES = (
-    (ExitCode.REJECTED, {PersonState.REJECTED, PersonState.BUSY, PersonState.HUNG_UP}),
-    (ExitCode.NO_MEDIA, {PersonState.FAILED, PersonState.ACCEPTED, PersonState.CONNECTING}),
-)
+_OUTCOMES = {
+    PersonState.REJECTED: ExitCode.REJECTED,
+    PersonState.BUSY: ExitCode.REJECTED,
+    PersonState.FAILED: ExitCode.NO_MEDIA,
+    PersonState.ACCEPTED: ExitCode.NO_MEDIA,
+    PersonState.CONNECTING: ExitCode.NO_MEDIA,
+}

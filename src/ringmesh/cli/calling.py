@@ -16,7 +16,7 @@ from ringmesh.client.connection import Connection, connect
 from ringmesh.client.events import ConnectedToUser
 from ringmesh.client.models import CubeUser
 from ringmesh.client.session import P2PSession
-from ringmesh.errors import ConfigurationError, RequestError
+from ringmesh.errors import ConfigurationError, InvalidStateError, RequestError
 from ringmesh.media.streams import LocalStream
 
 
@@ -59,8 +59,11 @@ async def _talk(
 
 
 async def _all_is_said(session: P2PSession, options: CallOptions, stream: LocalStream) -> None:
-    """Wait until the call has lasted as long as was asked for."""
-    await session.wait_for(ConnectedToUser)
+    """Wait until the call has lasted as long as was asked for; for ever if it did not begin."""
+    try:
+        await session.wait_for(ConnectedToUser)
+    except InvalidStateError:
+        await asyncio.Event().wait()
     if options.duration is not None:
         await asyncio.sleep(options.duration)
     else:
