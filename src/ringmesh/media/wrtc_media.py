@@ -1,13 +1,14 @@
 """Between our frames and libwebrtc's: the tracks we send, the tracks we receive.
 
-Frames are written to, and read from, the extension module `wrtc` itself: its generators take
-frames on any thread, so that a source does not wait for the event loop.
+Frames are written to, and read from, the extension module `wrtc` itself, below the streams of
+the package `webrtc`: that takes frames on any thread, so that a source does not wait for the
+event loop, and costs less. The exact version of wrtc is pinned.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -16,9 +17,6 @@ import wrtc  # type: ignore[import-not-found]
 
 from ringmesh.media.frames import AudioFrame, Pcm, Pixels, VideoFrame
 from ringmesh.media.streams import LocalStream, RemoteStream, Subscription
-
-MAX_QUEUED_PICTURES = 8
-MAX_QUEUED_BLOCKS = 100
 
 _tracks: WeakKeyDictionary[LocalStream, LocalTracks] = WeakKeyDictionary()
 
@@ -140,7 +138,7 @@ class RemoteTracks:
     def __init__(self) -> None:
         self.stream = RemoteStream(self._update)
         self._tracks: dict[str, webrtc.MediaStreamTrack] = {}
-        self._readers: dict[str, asyncio.Task[None]] = {}
+        self._readers: dict[str, _Reader] = {}
 
     def add(self, track: webrtc.MediaStreamTrack) -> None:
         """The opponent has a (new) track of this kind."""
@@ -150,14 +148,12 @@ class RemoteTracks:
         self.stream.add_track(kind)
         self._update()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End reading and close the stream."""
-        readers = list(self._readers.values())
+        self._tracks.clear()
         self.stream.close()
         for kind in list(self._readers):
             self._stop(kind)
-        self._tracks.clear()
-        await asyncio.gather(*readers, return_exceptions=True)
 
     def _update(self) -> None:
         wanted = {"video": self.stream.wants_video, "audio": self.stream.wants_audio}
@@ -165,34 +161,63 @@ class RemoteTracks:
             if not wanted[kind]:
                 self._stop(kind)
             elif kind not in self._readers:
-                read = self._read_video(track) if kind == "video" else self._read_audio(track)
-                self._readers[kind] = asyncio.get_running_loop().create_task(read)
+                reader = _VideoReader if kind == "video" else _AudioReader
+                self._readers[kind] = reader(track, self.stream)
 
     def _stop(self, kind: str) -> None:
         reader = self._readers.pop(kind, None)
         if reader is not None:
-            reader.cancel()
-
-    async def _read_video(self, track: webrtc.MediaStreamTrack) -> None:
-        async for frame in _processor(track, MAX_QUEUED_PICTURES).readable:
-            with contextlib.closing(frame):
-                assert isinstance(frame, webrtc.VideoFrame)
-                timestamp = frame.timestamp / 1e6
-                self.stream.deliver_video(
-                    NativeVideoFrame(frame._resource, timestamp, frame.rotation)
-                )
-
-    async def _read_audio(self, track: webrtc.MediaStreamTrack) -> None:
-        async for block in _processor(track, MAX_QUEUED_BLOCKS).readable:
-            with contextlib.closing(block):
-                assert isinstance(block, webrtc.AudioData)
-                samples: Pcm = np.frombuffer(block._data or b"", np.int16)
-                if block.number_of_channels > 1:
-                    samples = samples.reshape(-1, block.number_of_channels)
-                rate, timestamp = round(block.sample_rate), block.timestamp / 1e6
-                self.stream.deliver_audio(AudioFrame(samples, rate, timestamp))
+            reader.close()
 
 
-def _processor(track: webrtc.MediaStreamTrack, max_queued: int) -> webrtc.MediaStreamTrackProcessor:
-    init = webrtc.MediaStreamTrackProcessorInit(track, max_buffer_size=max_queued)
-    return webrtc.MediaStreamTrackProcessor(init)
+class _Reader(webrtc.MediaStreamTrackProcessor):
+    """Hands frames to a stream as soon as the event loop learns of them.
+
+    It goes below the processor's stream of frames: without futures, tasks and wrapper objects
+    per frame, receiving costs the event loop a third.
+    """
+
+    max_queued: int
+
+    def __init__(self, track: webrtc.MediaStreamTrack, stream: RemoteStream) -> None:
+        self._stream: RemoteStream | None = stream
+        super().__init__(webrtc.MediaStreamTrackProcessorInit(track, self.max_queued))
+        asyncio.get_running_loop().call_soon(self._read_all)
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._stream = None
+        self._native_obj.cancel()
+
+    def _on_event(self, name: str, *_: object) -> None:
+        if name == "_ready":
+            self._native_obj._ackWakeup()
+            self._read_all()
+
+    def _read_all(self) -> None:
+        while self._stream is not None and (item := self._native_obj.read()) is not None:
+            self._hand_over(self._stream, item)
+
+    def _hand_over(self, stream: RemoteStream, item: tuple[Any, ...]) -> None:
+        raise NotImplementedError
+
+
+class _VideoReader(_Reader):
+    max_queued = 8
+
+    def _hand_over(self, stream: RemoteStream, item: tuple[Any, ...]) -> None:
+        buffer, timestamp_us, rotation, _ = item
+        stream.deliver_video(NativeVideoFrame(buffer, timestamp_us / 1e6, rotation))
+
+
+class _AudioReader(_Reader):
+    max_queued = 100
+
+    def _hand_over(self, stream: RemoteStream, item: tuple[Any, ...]) -> None:
+        data, bits, rate, channels, _, timestamp_us = item
+        if bits != 16:
+            return
+        samples: Pcm = np.frombuffer(data, np.int16)
+        if channels > 1:
+            samples = samples.reshape(-1, channels)
+        stream.deliver_audio(AudioFrame(samples, rate, timestamp_us / 1e6))
