@@ -22,7 +22,10 @@ def _logging() -> None:
 async def shared_api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     """A server whose limits do not get in the way."""
     folder = tmp_path_factory.mktemp("server")
-    async with serving(folder, failed_logins_per_address=1_000_000) as api:
+    many = 1_000_000
+    async with serving(
+        folder, failed_logins_per_account=many, failed_logins_per_address=many
+    ) as api:
         yield api
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmesh.server.rest.bracketed import parse_form
@@ -175,6 +176,45 @@ async def test_any_form_is_read_or_refused(text: str) -> None:
     except ValueError:
         return
     json.dumps(form)
+
+
+_MEMBERS = st.sampled_from(
+    ["user", "login", "email", "password", "old_password", "guest", "full_name", "tag_list",
+     "external_user_id", "timezone", "nonce", "signature", "provider", "sessionID", "recipientId",
+     "platform", "userInfo"]
+)  # fmt: skip
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_MEMBERS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.sampled_from(["POST /session", "POST /login", "POST /users", "PUT /users/me",
+                     "POST /calls/reject"]),
+    st.dictionaries(_MEMBERS, _JSON, max_size=6),
+)  # fmt: skip
+async def test_any_body_is_answered(shared_api: Api, call: str, body: dict[str, Any]) -> None:
+    """Whatever a body holds, the answer is a success or a refusal in the error form."""
+    me = await shared_api.as_user("fuzzer")
+    assert me.user is not None
+    method, path = call.replace("me", str(me.user["id"])).split()
+    if path == "/session":
+        body = {**shared_api.credentials, **body}
+    if path.startswith("/users"):
+        body = {"user": body}
+    headers = {"Content-Type": "application/json"}
+    content = json.dumps(body).encode()
+    response = await me.request(method, path, content=content, headers=headers)
+    assert response.status_code < 500
+    if response.status_code >= 400:
+        errors_of(response)
 
 
 async def test_crashes_tell_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,9 +61,9 @@ def serve(
 async def _serve(data: Path, settings: Settings) -> None:
     from ringmesh.server.app import Server
 
-    stop = asyncio.Event()
-    _stop_on_signals(stop)
     async with Server(data, settings) as server:
+        stop = asyncio.Event()
+        _stop_on_signals(stop)
         print(_welcome(server), flush=True)
         await stop.wait()
         print("Stopping…", flush=True)
