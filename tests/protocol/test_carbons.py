@@ -1,20 +1,17 @@
-"""Copies of a user's own headlines for his other devices."""
+"""Copies of a user's own headlines for their other devices."""
 
 from __future__ import annotations
 
-import pytest
-
-from ringmesh.protocol.carbons import sent_copy, unwrap, wants_copies
+from ringmesh.protocol.carbons import sent_copy, unwrap
 from ringmesh.protocol.element import read
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.signal_xml import decode_signal, encode_signal
 from ringmesh.protocol.stanza_check import check, stamp
-from ringmesh.signals import Accept, CallType, HangUp, IceRestart, Reject, Signal
+from ringmesh.signals import Accept, CallType, Signal
 
 USER = JID.parse("4002-777@chat.local.test")
 PHONE, DESK = USER.with_resource("phone-0123456789"), USER.with_resource("desk-0123456789")
-_BASE = {"session_id": "s", "call_type": CallType.VIDEO_CALL, "caller_id": 4001}
-ACCEPT = Accept(**_BASE, sdp="v=0\r\n")  # type: ignore[arg-type]
+ACCEPT = Accept(session_id="s", call_type=CallType.VIDEO_CALL, caller_id=4001, sdp="v=0\r\n")
 
 
 def sent(signal: Signal) -> bytes:
@@ -48,23 +45,3 @@ def test_other_messages_stay_as_they_are() -> None:
     assert unwrap(message, DESK) is message
     broken = read("<message><sent xmlns='urn:xmpp:carbons:2'><forwarded/></sent></message>")
     assert unwrap(broken, DESK) is broken
-
-
-@pytest.mark.parametrize(
-    ("signal", "copied"),
-    [
-        (ACCEPT, True),
-        (Reject(**_BASE), True),  # type: ignore[arg-type]
-        (HangUp(**_BASE), True),  # type: ignore[arg-type]
-        (IceRestart(**_BASE, sdp="v"), False),  # type: ignore[arg-type]
-    ],
-)
-def test_what_is_copied(signal: Signal, copied: bool) -> None:
-    """Other devices need to know that a call was answered, declined or ended; nothing else."""
-    assert wants_copies(check(sent(signal))) is copied
-
-
-def test_only_headlines_are_copied() -> None:
-    """Messages that are no headlines are not copied."""
-    assert not wants_copies(check(sent(ACCEPT).replace(b"headline", b"chat")))
-    assert not wants_copies(check(b"<message type='headline'/>"))

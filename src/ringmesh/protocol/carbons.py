@@ -1,4 +1,4 @@
-"""Copies of a user's own headlines for his other devices (XEP-0280, XEP-0297).
+"""Copies of a user's own headlines for their other devices (XEP-0280, XEP-0297).
 
 XEP-0280 exempts headlines, but call SDKs rely on them to stop ringing when another device of the
 user has answered. The outer message must be a headline too.
@@ -6,25 +6,12 @@ user has answered. The outer message must be a headline too.
 
 from __future__ import annotations
 
-import re
-
 from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.element import Element, escape_attribute
 from ringmesh.protocol.jid import JID
-from ringmesh.protocol.stanza_check import CheckedStanza
 
 COPIED_SIGNALS = frozenset({"accept", "reject", "hangUp"})
-"""Signal types of which the sender's other devices need a copy."""
-
-_SIGNAL_TYPE = re.compile(rb"<signalType>[ \t\r\n]*+([A-Za-z]++)[ \t\r\n]*+</signalType>")
-
-
-def wants_copies(stanza: CheckedStanza) -> bool:
-    """Whether the sender's other devices should see this message."""
-    if stanza.attributes.get("type") != "headline":
-        return False
-    match = _SIGNAL_TYPE.search(stanza.frame)
-    return match is not None and match[1].decode() in COPIED_SIGNALS
+"""Signal types of which the sender's other devices need a copy: they stop ringing then."""
 
 
 def sent_copy(stamped: bytes, user: JID, device: JID) -> bytes:
