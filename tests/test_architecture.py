@@ -16,9 +16,10 @@ MAY_IMPORT = {
     "protocol": set(),
     "calls": set(),
     "media": set(),
-    "client": {"calls", "protocol", "media"},
-    "server": {"protocol"},
-    "cli": {"client", "server", "media"},
+    "stun": set(),
+    "client": {"calls", "protocol", "media", "stun"},
+    "server": {"protocol", "stun"},
+    "cli": {"client", "server", "media", "stun"},
 }
 PURE = {"protocol", "calls"}
 IMPURE_MODULES = {
