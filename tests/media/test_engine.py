@@ -132,6 +132,18 @@ async def test_the_local_stream_is_replaced_without_renegotiation() -> None:
     second.close()
 
 
+async def test_a_stream_closed_during_a_call_leaves_black() -> None:
+    """Closing the stream that is sent shows black on the other side, not its last picture."""
+    stream = LocalStream.synthetic(stream_id=8)
+    async with joined(stream, None) as (left, right):
+        remote = await right.remote_stream()
+        await first_frame(remote, shows(8))
+        stream.close()
+        await first_frame(remote, is_black)
+        with pytest.raises(InvalidStateError):
+            await left.connection.set_local_stream(stream)
+
+
 async def test_one_stream_feeds_several_peers() -> None:
     """Two connections send one stream, and it goes on for one when the other closes."""
     stream = LocalStream.synthetic(stream_id=5)

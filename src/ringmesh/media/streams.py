@@ -314,7 +314,8 @@ class LocalStream(MediaStream):
         await waiter[1].wait()
 
     def close(self) -> None:
-        """Stop the sources and detach everybody. Idempotent. On the event loop."""
+        """Show black, stop the sources and detach everybody. Idempotent. On the event loop."""
+        self.video_enabled = False
         super().close()
         for source in (self._audio, self._video):
             if source is not None:

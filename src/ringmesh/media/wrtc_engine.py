@@ -141,6 +141,8 @@ class WrtcPeerConnection:
     async def set_local_stream(self, stream: LocalStream | None) -> None:
         """Send this stream's tracks from now on, without renegotiation; None sends blank ones."""
         self._check_open()
+        if stream is not None and stream.closed:
+            raise InvalidStateError("the stream is closed")
         before = self._tracks
         self._choose_tracks(stream)
         try:
