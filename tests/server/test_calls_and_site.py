@@ -128,7 +128,7 @@ async def test_public_url(tmp_path: Path) -> None:
 
 
 async def test_metrics_are_local(tmp_path: Path) -> None:
-    """Metrics count requests; they are refused to whoever comes through a proxy."""
+    """Metrics count requests; they are refused through a proxy and to web pages."""
     async with serving(tmp_path) as api:
         await api.get("/unknown-path")
         response = await api.get("/metrics")
@@ -136,8 +136,8 @@ async def test_metrics_are_local(tmp_path: Path) -> None:
         line = 'ringmesh_http_requests_total{method="GET",path="(unknown)",status="404"} 1.0'
         assert line in response.text
         assert "unknown-path" not in response.text
-        forwarded = {"X-Forwarded-For": "203.0.113.1"}
-        assert (await api.get("/metrics", headers=forwarded)).status_code == 403
+        for headers in ({"X-Forwarded-For": "203.0.113.1"}, {"Origin": "https://a.example"}):
+            assert (await api.get("/metrics", headers=headers)).status_code == 403
 
 
 async def test_public_metrics(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ _logger = structlog.get_logger(__name__)
 _BODY_SECONDS = 30
 _DROPPED_BYTES = 2 * 1024 * 1024
 _HOST = re.compile(r"[A-Za-z0-9._\[\]:-]{1,255}")
+_INDIRECT = ("x-forwarded-for", "forwarded", "origin")
 _METHODS = {"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH"}
 
 
@@ -85,7 +86,7 @@ class Conventions:
             scheme = headers["x-forwarded-proto"]
         return RequestState(
             address=client_address(peer, forwarded_for, trusted),
-            direct=forwarded_for is None and "forwarded" not in headers,
+            direct=not any(name in headers for name in _INDIRECT),
             base_url=f"{scheme}://{_host(headers)}",
         )
 

@@ -39,7 +39,7 @@ class RequestState:
 
     Attributes:
         address: the client's, without port.
-        direct: no proxy stood between.
+        direct: neither a proxy nor a web page stood between.
         base_url: by which the client reached the server, without trailing slash.
         live: the session of the request's token, or the one that the handler has just made.
     """
