@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the project needs, each part once: `python` makes .venv, `browser` adds Chromium and
-# the npm package that the interoperability tests run. Says what it does; safe to repeat.
+# the npm package that the interoperability tests run, `network` the relay and the tools of the network
+# laboratory. Says what it does; safe to repeat.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -62,6 +63,14 @@ setup_browser() {
     say "Installing the npm package connectycube"
     (cd tests/interop && npm ci --silent --ignore-scripts --no-audit --no-fund)
     echo "$wanted" > $stamp
+}
+
+setup_network() {
+    missing=
+    command -v turnserver >/dev/null || missing="$missing coturn"
+    command -v ip >/dev/null || missing="$missing iproute2"
+    command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="$missing nftables"
+    [ -z "$missing" ] || apt_install $missing
 }
 
 for part in "$@"; do "setup_$part"; done

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ringmesh.server.app import Server
     from ringmesh.server.settings import Settings
 
+AUTO = "auto"
+"""The word for the managed relay, where URLs may be given."""
+
 
 def serve(
     data: DataOption,
@@ -34,6 +37,24 @@ def serve(
         int | None,
         typer.Option(
             metavar="N", min=0, max=65535, help="Port; 0 for any free one. (default: 8080)"
+        ),
+    ] = None,
+    turn: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="auto|URL",
+            help="Relay for calls that find no direct way: auto runs the coturn of this machine, "
+            "URL (repeatable) names one that runs already and shares --turn-secret.",
+        ),
+    ] = None,
+    turn_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECRET",
+            envvar="RINGMESH_TURN_SECRET",
+            show_envvar=True,
+            help="The static-auth-secret of the relay at --turn URL. Others on this machine can "
+            "see options: prefer the environment variable.",
         ),
     ] = None,
     config: Annotated[
@@ -51,7 +72,15 @@ def serve(
 
     if config is None and (data / CONFIG_FILE_NAME).is_file():
         config = data / CONFIG_FILE_NAME
-    settings = load_settings(config, host=host, port=port)
+    managed = turn == [AUTO]
+    settings = load_settings(
+        config,
+        host=host,
+        port=port,
+        turn_managed=managed or None,
+        turn_urls=None if managed or not turn else tuple(turn),
+        turn_secret=turn_secret,
+    )
     configure_logging(settings.log_format, settings.log_level)
     _allow_many_connections()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -92,6 +121,7 @@ def _welcome(server: Server) -> str:
         f"  application  {application.id}, auth key {application.auth_key}",
         f"  chat         {server.settings.chat_domain}",
         f"  data         {server.data_dir}",
+        f"  relay        {_relay(server)}",
         "",
     ]
     if server.created:
@@ -104,6 +134,18 @@ def _welcome(server: Server) -> str:
     if server.settings.host in ("127.0.0.1", "::1", "localhost"):
         lines.append("Only this machine can connect; for others add --host 0.0.0.0")
     return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+def _relay(server: Server) -> str:
+    """What calls can use that find no direct way."""
+    if server.relay is not None:
+        return ", ".join(
+            f"{result.url} {'works' if result.works else 'does NOT work: ' + result.detail}"
+            for result in server.relay.results
+        )
+    urls = [url for entry in server.settings.ice_servers for url in entry.urls]
+    relays = [url for url in (*urls, *server.settings.turn_urls) if url.startswith("turn")]
+    return ", ".join(relays) or "none: calls between some networks will fail (--turn auto)"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

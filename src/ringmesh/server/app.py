@@ -21,10 +21,12 @@ from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.bus import InProcessBus
 from ringmesh.server.chat import ChatService
 from ringmesh.server.data_folder import open_accounts
+from ringmesh.server.ice import warn_of_missing_ice_servers
 from ringmesh.server.metrics import Metrics
 from ringmesh.server.rest.api import make_api
 from ringmesh.server.rest.state import Services
 from ringmesh.server.settings import Settings
+from ringmesh.server.turn import ManagedRelay
 
 HOUSEKEEPING_SECONDS = 30
 
@@ -63,7 +65,13 @@ class Server:
         self._url = ""
         self._chat: ChatService
         self._http: _HttpServer
+        self._relay: ManagedRelay | None = None
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def relay(self) -> ManagedRelay | None:
+        """The relay that this server runs, from `start`, if it runs one."""
+        return self._relay
 
     @property
     def url(self) -> str:
@@ -91,9 +99,17 @@ class Server:
             )
             await self._chat.start()
             undo.push_async_callback(self._chat.close)
+            if self.settings.turn_managed:
+                self._relay = ManagedRelay(self.settings)
+                undo.push_async_callback(self._relay.stop)
+                await self._relay.start()
             self._http = _HttpServer(self._http_config(), self._chat)
             await self._serve(listener)
             undo.pop_all()
+        if self._relay is not None:
+            await self._relay.check()
+        else:
+            warn_of_missing_ice_servers(self.settings)
         self._url = _local_url(self.settings, listener.getsockname()[1])
         _logger.info("server started", url=self._url, data_dir=str(self.data_dir))
 
@@ -107,6 +123,8 @@ class Server:
         housekeeping.cancel()
         self._http.should_exit = True
         await asyncio.gather(serving, housekeeping, return_exceptions=True)
+        if self._relay is not None:
+            await self._relay.stop()
         await self.accounts.close()
         _logger.info("server stopped")
 
@@ -126,7 +144,7 @@ class Server:
         services = Services(
             accounts=self.accounts,
             chat=self._chat,
-            settings=self.settings,
+            settings=self.settings if self._relay is None else self._relay.settings,
             metrics=Metrics(self._chat),
             clock=self._clock,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -77,6 +77,13 @@ def _check_ice_url(url: str) -> str:
     return url
 
 
+def _check_port_range(text: str) -> str:
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    if match is None or not 1024 <= int(match[1]) < int(match[2]) <= 65_535:
+        raise ValueError("must look like 49160-65535, within 1024-65535")
+    return text
+
+
 IceUrl = Annotated[str, AfterValidator(_check_ice_url)]
 Seconds = Annotated[int, Field(ge=1, le=366 * 86_400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -130,6 +137,18 @@ class Settings(BaseSettings):
     turn_secret: SecretStr | None = None
     turn_credential_lifetime_seconds: Seconds = 43_200
 
+    # The managed relay
+    turn_managed: bool = False
+    turn_listen: tuple[IPv4Address | IPv6Address, ...] = ()
+    turn_external_address: IPv4Address | IPv6Address | None = None
+    turn_port: Annotated[int, Field(ge=0, le=65535)] = 3478
+    turn_extra_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
+    turn_relay_ports: Annotated[str, AfterValidator(_check_port_range)] = "49160-65535"
+    turn_allocations: Count = 2_000
+    turn_allocations_per_user: Count = 60
+    turn_max_kbps: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    turn_allowed_peers: tuple[IPv4Network | IPv6Network, ...] = ()
+
     # Operation
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: LogLevel = LogLevel.INFO
@@ -141,6 +160,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key must be set together")
         if bool(self.turn_urls) != (self.turn_secret is not None):
             raise ValueError("turn_urls and turn_secret must be set together")
+        if self.turn_managed and self.turn_urls:
+            raise ValueError("turn_managed runs a relay of its own: leave turn_urls out")
         return self
 
 
