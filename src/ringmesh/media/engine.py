@@ -52,7 +52,10 @@ class PeerConnection(Protocol):
         """The current local description with the candidates gathered so far."""
 
     async def set_local_stream(self, stream: LocalStream | None) -> None:
-        """Send this stream's tracks from now on; replaces without renegotiation where it can."""
+        """Send this stream's tracks from now on, without renegotiation.
+
+        Of a kind that the stream does not have, and with None, black and silence are sent.
+        """
 
     async def set_max_bandwidth(self, kbps: int) -> None:
         """Cap what the video senders send, in kbit/s; 0 removes the cap."""
