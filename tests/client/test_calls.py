@@ -217,6 +217,28 @@ async def test_two_people_call_each_other_at_once(sign_in: SignIn) -> None:
     assert alice.me.calls.sessions[from_alice.session_id] is from_alice
 
 
+async def test_calling_somebody_who_is_calling_us(sign_in: SignIn) -> None:
+    """A call to the person whose call rings here answers that call."""
+    alice, bob = await two(sign_in)
+    from_alice = await alice.calls(bob)
+    ringing = await bob.rings()
+    from_bob = await bob.calls(alice)
+    assert await over(ringing) == [EndReason.REPLACED]
+    await all_meet({alice: from_alice, bob: from_bob})
+    assert from_alice.session_id == from_bob.session_id
+    assert bob.me.calls.sessions[from_bob.session_id] is from_bob
+
+
+@pytest.mark.parametrize("opponents", [["5"], [None], [-1], [5, 5]])
+async def test_wrong_opponents(sign_in: SignIn, opponents: list[int]) -> None:
+    """Opponents are the ids of different users."""
+    me = await sign_in()
+    with pytest.raises(ConfigurationError, match="opponents_ids"):
+        me.calls.create_call_session(CallType.VIDEO_CALL, opponents)
+    with pytest.raises(ConfigurationError, match="call_type"):
+        me.calls.create_call_session(1, [me.id + 1])  # type: ignore[arg-type]
+
+
 async def test_blank_media_unless_given(sign_in: SignIn) -> None:
     """Who answers without local media sends black pictures and silence."""
     alice, bob = await two(sign_in)

@@ -34,7 +34,8 @@ async def test_who_we_are(sign_in: SignIn, login: Login) -> None:
     name = login()
     me = await sign_in(name)
     assert me.user.login == name
-    assert me.user.id == me.id == me.calls.create_call_session(1, [me.id + 1]).current_user_id
+    session = me.calls.create_call_session(CallType.AUDIO_CALL, [me.id + 1])
+    assert me.user.id == me.id == session.current_user_id == session.caller_id
     assert me.chat.state is CubeChatConnectionState.READY
     assert me.chat.is_authenticated()
 

@@ -9,6 +9,7 @@ import pytest
 
 from ringmesh import (
     CallAcceptedByUser,
+    CallType,
     ConfigurationError,
     ConnectedToUser,
     InvalidStateError,
@@ -85,7 +86,7 @@ async def test_init_after_the_call_began_is_refused(sign_in: SignIn) -> None:
 async def test_local_stream_is_announced(sign_in: SignIn) -> None:
     """`on_local_stream_received` gets the stream that will be sent."""
     me = await sign_in()
-    session = me.calls.create_call_session(1, [me.id + 1])  # type: ignore[arg-type]
+    session = me.calls.create_call_session(CallType.VIDEO_CALL, [me.id + 1])
     announced: list[LocalStream] = []
     session.on_local_stream_received = announced.append
     stream = coded(1, 440.0)
@@ -94,10 +95,21 @@ async def test_local_stream_is_announced(sign_in: SignIn) -> None:
     assert announced == [stream, blank] == [stream, session.local_stream]
 
 
+async def test_a_closed_stream_is_refused(sign_in: SignIn) -> None:
+    """A stream that can send nothing any more is refused at once, before and in a call."""
+    me = await sign_in()
+    session = me.calls.create_call_session(CallType.VIDEO_CALL, [me.id + 1])
+    closed = coded(1, 440.0)
+    closed.close()
+    for refuse in (session.init_local_media_stream, session.replace_media_stream):
+        with pytest.raises(InvalidStateError, match="closed"):
+            await refuse(closed)
+
+
 async def test_muting_needs_a_stream(sign_in: SignIn) -> None:
     """There is nothing to mute before there is local media."""
     me = await sign_in()
-    session = me.calls.create_call_session(1, [me.id + 1])  # type: ignore[arg-type]
+    session = me.calls.create_call_session(CallType.VIDEO_CALL, [me.id + 1])
     with pytest.raises(InvalidStateError):
         session.set_microphone_mute(True)
 

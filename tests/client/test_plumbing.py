@@ -93,7 +93,17 @@ async def test_ice_servers_are_kept(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    "info", [{"a b": "1"}, {"1": "x"}, {"a": "\x00"}, {"a": 1}, {"a": {"b c": "1"}}, {"a": ["x"]}]
+    "info",
+    [
+        {"a b": "1"},
+        {"1": "x"},
+        {1: "x"},
+        {"a": "\x00"},
+        {"a": 1},
+        {"a": {"b c": "1"}},
+        {"a": ["x"]},
+        {"a": "x" * 8000},
+    ],
 )
 def test_user_info_that_cannot_be_sent(info: object) -> None:
     """What cannot be written as XML is refused before anything is sent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from ringmesh.errors import (
     ConnectionFailedError,
     ProtocolError,
     RingmeshError,
+    SignalError,
 )
 from ringmesh.protocol.carbons import unwrap
 from ringmesh.protocol.element import MAX_RECEIVED_BYTES, Element
@@ -38,6 +39,8 @@ from ringmesh.protocol.stream import (
 from ringmesh.signals import Signal
 
 _logger = logging.getLogger(__name__)
+_socket_logger = logging.getLogger(f"{__name__}.socket")
+_socket_logger.setLevel(logging.INFO)  # at DEBUG it would log whole frames, and so tokens
 
 MAX_OUTGOING = 256
 """Frames that may wait to be sent; a connection with more of them counts as lost."""
@@ -87,8 +90,7 @@ class Chat:
         self._leaving = False
         self._finished: RingmeshError | None = None
         self._ended = asyncio.Event()
-        self._confirms = False
-        self._sent: deque[tuple[str, int, Signal]] = deque(maxlen=MAX_OUTGOING)
+        self._sent: OrderedDict[str, tuple[int, Signal]] = OrderedDict()
 
     async def open(self) -> None:
         """Connect, authenticate and bind.
@@ -136,10 +138,11 @@ class Chat:
             asyncio.create_task(self._write(self._socket), name="chat writer"),
         }
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done() and not task.cancelled():
-                    task.result()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except Exception:
+            _logger.exception("chat connection broke")
         finally:
             for task in tasks:
                 task.cancel()
@@ -163,16 +166,22 @@ class Chat:
     def send(self, user_id: int, signal: Signal) -> bool:
         """Queue a signal for a user, after those before; False if this connection is done for.
 
-        Raises `SignalError` for one that cannot be written.
+        A signal that cannot be written is dropped and logged.
         """
         if self._closing or self._leaving:
             return False
         to = str(user_jid(user_id, self._login.app_id, self._login.domain))
-        frame = encode_signal(signal, to, secrets.token_hex(12))
+        try:
+            frame = encode_signal(signal, to, secrets.token_hex(12))
+        except SignalError as error:
+            _logger.error("signal not sent: %s", error)
+            return True
         self._handle(self._stream.send(frame))
         if self._closing:
             return False
-        self._sent.append((frame, user_id, signal))
+        self._sent[frame] = user_id, signal
+        if len(self._sent) > MAX_OUTGOING:
+            self._sent.popitem(last=False)
         return True
 
     def unconfirmed(self) -> list[tuple[int, Signal]]:
@@ -180,7 +189,7 @@ class Chat:
 
         Empty when the server does not confirm arrivals (XEP-0198).
         """
-        return [(user_id, signal) for _, user_id, signal in self._sent if self._confirms]
+        return [self._sent[frame] for frame in self._stream.unacknowledged if frame in self._sent]
 
     @property
     def _closing(self) -> bool:
@@ -216,9 +225,12 @@ class Chat:
                 case MessageReceived(message) if self._jid is not None:
                     self._receive(message, self._jid)
                 case Acknowledged(frames):
-                    self._confirm(frames)
+                    for frame in frames:
+                        self._sent.pop(frame, None)
                 case Bound(jid):
                     self._jid = jid
+                case AuthenticationFailed("temporary-auth-failure"):
+                    self._finish(ConnectionFailedError("the chat can check no logins now"))
                 case AuthenticationFailed(condition):
                     self._finish(AuthenticationError(f"the chat refused the login: {condition}"))
                 case Closed(condition, detail):
@@ -239,18 +251,15 @@ class Chat:
         try:
             message = unwrap(message, jid)
             signal = decode_signal(message)
-            sender = JID.parse(message.get("from") or "").user_id if signal is not None else None
+            if signal is None:
+                return
+            sender = JID.parse(message.get("from") or "")
         except ProtocolError as error:
             _logger.warning("signal dropped: %s", error)
             return
-        if signal is not None and sender is not None:
-            self._on_signal(sender, signal)
-
-    def _confirm(self, frames: Sequence[str]) -> None:
-        self._confirms = True
-        confirmed = set(frames)
-        while self._sent and self._sent[0][0] in confirmed:
-            self._sent.popleft()
+        same_application = (sender.app_id, sender.domain) == (jid.app_id, jid.domain)
+        if sender.user_id is not None and same_application:
+            self._on_signal(sender.user_id, signal)
 
     def _finish(self, reason: RingmeshError) -> None:
         if self._finished is None:

@@ -24,7 +24,7 @@ from ringmesh.client.peers import PeerSettings
 from ringmesh.client.rest import RestClient
 from ringmesh.client.session import P2PSession, SessionServices
 from ringmesh.client.user_info import announced_bandwidth, check_user_info
-from ringmesh.errors import InvalidStateError
+from ringmesh.errors import ConfigurationError, InvalidStateError
 from ringmesh.ice import IceServer
 from ringmesh.media.engine import Engine
 from ringmesh.media.wrtc_engine import WrtcEngine
@@ -129,8 +129,12 @@ class P2PClient:
         """
         limit = self._media.max_bandwidth if max_bandwidth is None else max_bandwidth
         check_bandwidth(limit)
-        book = self._require_book()
-        call = book.create_call(str(uuid.uuid4()), CallType(call_type), opponents_ids)
+        opponents = tuple(opponents_ids)
+        if not isinstance(call_type, CallType):
+            raise ConfigurationError(f"call_type must be a CallType, not {call_type!r}")
+        if not all(isinstance(user_id, int) for user_id in opponents):
+            raise ConfigurationError(f"opponents_ids must be user ids, not {opponents}")
+        call = self._require_book().create_call(str(uuid.uuid4()), call_type, opponents)
         return self._add_session(P2PSession(call, self._services, max_bandwidth=limit), call)
 
     async def reject_call(

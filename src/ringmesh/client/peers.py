@@ -118,8 +118,14 @@ class Peers:
         self._peer(user_id).submit(operation)
 
     async def on_all(self, operation: Callable[[PeerConnection], Awaitable[object]]) -> None:
-        """Run this on each connection, in its turn. Raises what the first to fail raises."""
-        await asyncio.gather(*(peer.run(operation) for peer in list(self._peers.values())))
+        """Run this on each connection, in its turn; one that closes meanwhile is left out.
+
+        Raises what the first to fail raises.
+        """
+        running = [peer.run(operation) for peer in self._peers.values()]
+        for result in await asyncio.gather(*running, return_exceptions=True):
+            if isinstance(result, BaseException) and not isinstance(result, InvalidStateError):
+                raise result
 
     def connection(self, user_id: int) -> PeerConnection:
         """The connection to a person. Raises `InvalidStateError` without one."""

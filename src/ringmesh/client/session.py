@@ -137,7 +137,7 @@ class P2PSession:
         self._services = services
         self._listener: RTCSessionStateCallback | None = None
         self._hub = EventHub(history=HISTORY)
-        self._owns_local_stream = False
+        self._blank_stream: LocalStream | None = None
         self._peers = Peers(
             call,
             services.peers,
@@ -220,7 +220,6 @@ class P2PSession:
         info = check_user_info(user_info)
         if self._peers.max_bandwidth:
             info.setdefault("maxBandwidth", str(self._peers.max_bandwidth))
-        await self._ensure_local_stream()
         self._services.dial(self._call, info)
 
     async def accept_call(self, user_info: UserInfo | None = None) -> None:
@@ -228,9 +227,7 @@ class P2PSession:
 
         Raises `InvalidStateError` when it is not ringing here any more.
         """
-        info = check_user_info(user_info)
-        await self._ensure_local_stream()
-        self._step(self._call.accept(self._now(), info))
+        self._step(self._call.accept(self._now(), check_user_info(user_info)))
 
     async def reject(self, user_info: UserInfo | None = None) -> None:
         """Decline an incoming call. Raises `InvalidStateError` when it is not ringing any more."""
@@ -249,15 +246,19 @@ class P2PSession:
         """
         if self._peers:
             raise InvalidStateError("the call has begun: use replace_media_stream")
-        self._set_local_stream(stream)
-        assert self._peers.local_stream is not None
-        self._tell(events.LocalStreamReceived(self._peers.local_stream))
-        return self._peers.local_stream
+        return self._init_local_stream(stream)
 
     async def replace_media_stream(self, stream: LocalStream) -> None:
         """Send another stream from now on, to everybody. Raises `MediaError` if that fails."""
-        self._set_local_stream(stream)
-        await self._peers.on_all(lambda connection: connection.set_local_stream(stream))
+        if stream.closed:
+            raise InvalidStateError("the stream is closed")
+        blank, self._blank_stream = self._blank_stream, None
+        self._peers.local_stream = stream
+        try:
+            await self._peers.on_all(lambda connection: connection.set_local_stream(stream))
+        finally:
+            if blank is not None:
+                blank.close()
 
     def set_microphone_mute(self, mute: bool) -> None:
         """Send silence, or sound again. Raises `InvalidStateError` without a local stream."""
@@ -323,6 +324,8 @@ class P2PSession:
     def perform(self, effects: Sequence[Effect]) -> None:
         """Do what the call machine says, in order."""
         for effect in effects:
+            if isinstance(effect, MakeOffer | MakeAnswer) and self._peers.local_stream is None:
+                self._init_local_stream(None)
             match effect:
                 case Send(user_id, signal):
                     self._services.send(user_id, signal)
@@ -366,8 +369,8 @@ class P2PSession:
 
     def _close(self) -> None:
         self._peers.close_all()
-        if self._owns_local_stream and self._peers.local_stream is not None:
-            self._peers.local_stream.close()
+        if self._blank_stream is not None:
+            self._blank_stream.close()
         _logger.info("session %s closed: %s", self.session_id, self.close_reason)
         self._tell(events.SessionClosed(self))
         self._hub.close()
@@ -382,17 +385,18 @@ class P2PSession:
 
     # Local media.
 
-    async def _ensure_local_stream(self) -> None:
-        if self._peers.local_stream is None:
-            await self.init_local_media_stream()
-
-    def _set_local_stream(self, stream: LocalStream | None) -> None:
-        before, owned = self._peers.local_stream, self._owns_local_stream
-        video = self.call_type is CallType.VIDEO_CALL
-        self._peers.local_stream = LocalStream.blank(video=video) if stream is None else stream
-        self._owns_local_stream = stream is None
-        if owned and before is not None:
-            before.close()
+    def _init_local_stream(self, stream: LocalStream | None) -> LocalStream:
+        if stream is not None and stream.closed:
+            raise InvalidStateError("the stream is closed")
+        if self._blank_stream is not None:
+            self._blank_stream.close()
+            self._blank_stream = None
+        if stream is None:
+            video = self.call_type is CallType.VIDEO_CALL
+            stream = self._blank_stream = LocalStream.blank(video=video)
+        self._peers.local_stream = stream
+        self._tell(events.LocalStreamReceived(stream))
+        return stream
 
     def _require_local_stream(self) -> LocalStream:
         if self._peers.local_stream is None:

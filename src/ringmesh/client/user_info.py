@@ -5,33 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ringmesh.errors import ConfigurationError, StanzaError
-from ringmesh.protocol.element import Element, is_name, write
+from ringmesh.protocol.element import Element, write
 from ringmesh.signals import UserInfo
+
+MAX_LENGTH = 8000
+"""Characters that all of it may have, written as XML."""
 
 
 def check_user_info(user_info: UserInfo | None) -> dict[str, str | UserInfo | None]:
     """A copy that can be written.
 
     Raises `ConfigurationError` unless keys are XML names and values are text (or None, or again
-    such mappings).
+    such mappings), 8,000 characters in all.
     """
     info = dict(user_info or {})
-    for key, value in info.items():
-        if not isinstance(key, str) or not is_name(key):
-            raise ConfigurationError(f"user_info: {key!r} is not usable as an XML name")
-        if isinstance(value, Mapping):
-            check_user_info(value)
-        elif value is not None and not (isinstance(value, str) and _writable(value)):
-            raise ConfigurationError(f"user_info: {key} must be text that XML can hold")
+    try:
+        text = write(_element("userInfo", info))
+    except StanzaError as error:
+        raise ConfigurationError(f"user_info: {error}") from error
+    if len(text) > MAX_LENGTH:
+        raise ConfigurationError(f"user_info has more than {MAX_LENGTH} characters")
     return info
 
 
-def _writable(text: str) -> bool:
-    try:
-        write(Element("value", text=text))
-    except StanzaError:
-        return False
-    return True
+def _element(name: str, value: object) -> Element:
+    if not isinstance(name, str):
+        raise ConfigurationError(f"user_info: {name!r} is no text")
+    if isinstance(value, Mapping):
+        return Element(name, children=[_element(key, inner) for key, inner in value.items()])
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"user_info: {name} must be text, not {value!r}")
+    return Element(name, text=value or "")
 
 
 def announced_bandwidth(user_info: UserInfo) -> int:
