@@ -40,7 +40,7 @@ from ringmesh.signals import Signal
 
 _logger = logging.getLogger(__name__)
 _socket_logger = logging.getLogger(f"{__name__}.socket")
-_socket_logger.setLevel(logging.INFO)  # at DEBUG it would log whole frames, and so tokens
+_socket_logger.setLevel(logging.INFO)  # at DEBUG it would log frames, and so tokens
 
 MAX_OUTGOING = 256
 """Frames that may wait to be sent; a connection with more of them counts as lost."""
@@ -108,6 +108,7 @@ class Chat:
                     ping_timeout=self._settings.keep_alive_timeout,
                     close_timeout=CLOSE_TIMEOUT,
                     max_size=MAX_RECEIVED_BYTES,
+                    logger=_socket_logger,
                 )
                 await self._negotiate(self._socket)
         except (OSError, WebSocketException) as error:  # TimeoutError is an OSError
