@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import structlog
 
-from ringmesh.server.logging import MAX_TEXT, configure_logging, printable
+from ringmesh.server.logging import (
+    MAX_TEXT,
+    configure_logging,
+    configure_unless_configured,
+    printable,
+)
 from ringmesh.server.settings import LogFormat, LogLevel
 from tests.server.api_client import serving
 
@@ -67,6 +74,43 @@ async def test_no_secret_is_logged(
         assert secret not in own
     if log_format is LogFormat.JSON:
         assert all({"event", "level", "timestamp"} <= set(json.loads(line)) for line in lines)
+
+
+EMBEDDED = """
+import asyncio, sys
+from pathlib import Path
+from tests.server.api_client import serving
+
+async def main():
+    async with serving(Path(sys.argv[1])) as api:
+        async def broken(*_):
+            raise RuntimeError("no such column")
+        api.server.accounts.users.create = broken
+        alice = {"login": "alice", "password": "pass-word-7f3a"}
+        assert (await api.session(user=alice)).status_code == 500
+
+asyncio.run(main())
+"""
+
+
+def test_embedded_server_logs_no_variables(tmp_path: Path) -> None:
+    """In a program that configures no logging, a crash's traceback shows no variables."""
+    result = subprocess.run(
+        [sys.executable, "-c", EMBEDDED, tmp_path],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    output = result.stdout + result.stderr
+    assert "RuntimeError: no such column" in output
+    assert PASSWORD not in output
+    assert "│" not in output  # the frames that rich draws around variables
+
+
+def test_application_keeps_its_own_logging() -> None:
+    """What the application has configured stays."""
+    before = structlog.get_config()["processors"]
+    assert structlog.is_configured()
+    configure_unless_configured()
+    assert structlog.get_config()["processors"] is before
 
 
 def test_values_named_like_secrets_are_concealed(capfd: pytest.CaptureFixture[str]) -> None:

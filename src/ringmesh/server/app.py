@@ -22,6 +22,7 @@ from ringmesh.server.bus import InProcessBus
 from ringmesh.server.chat import ChatService
 from ringmesh.server.data_folder import open_accounts
 from ringmesh.server.ice import warn_of_missing_ice_servers
+from ringmesh.server.logging import configure_unless_configured
 from ringmesh.server.metrics import Metrics
 from ringmesh.server.rest.api import make_api
 from ringmesh.server.rest.state import Services
@@ -84,6 +85,7 @@ class Server:
         Raises:
             ConfigurationError: the address is taken, or the data folder cannot be used.
         """
+        configure_unless_configured()
         listener = _listen(self.settings.host, self.settings.port)
         async with contextlib.AsyncExitStack() as undo:
             undo.callback(listener.close)

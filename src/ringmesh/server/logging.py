@@ -62,6 +62,28 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def configure_unless_configured() -> None:
+    """Give an application that has not configured structlog lines that are safe, by way of the
+    standard library's loggers. structlog's own default shows the variables of every function in a
+    traceback, passwords among them."""
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            conceal,
+            sanitise,
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
 def conceal(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
