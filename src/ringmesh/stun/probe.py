@@ -25,7 +25,7 @@ TIMEOUT = 5.0
 RESEND = 0.3
 """Seconds after which a probe's packet, which may get lost, is sent again."""
 
-GIVING_BACK = 1.0
+GIVING_BACK = 0.3
 """Seconds that giving the relays back may take."""
 
 _QUOTA_REACHED = 486

@@ -241,6 +241,6 @@ def _at(host: str | IpAddress, port: int) -> str:
 
 
 def _reason(result: ProbeResult) -> str:
-    if result.verdict is Verdict.UNREACHABLE:
+    if result.verdict in (Verdict.UNREACHABLE, Verdict.BAD_CREDENTIALS):
         return f"{result.detail}; is the port taken by another program?"
     return result.detail
