@@ -187,10 +187,6 @@ class ChatService(Collector):
 
     # --- for its connections
 
-    def new_stream(self) -> ServerStream:
-        """The machine for a new stream."""
-        return ServerStream(self.domain, secrets.token_hex(8), secrets.token_hex(8))
-
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that has to wait; cancelled when the service closes."""
         task = self.loop.create_task(work)
@@ -268,7 +264,10 @@ class ChatService(Collector):
             raise UpgradeRefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many connections from this address"
             )
-        return Connection(self, address)
+        return Connection(self, address, self._new_stream())
+
+    def _new_stream(self) -> ServerStream:
+        return ServerStream(self.domain, secrets.token_hex(8), secrets.token_hex(8))
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -26,6 +26,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from ringmesh.server.chat.closing import CloseReason
 from ringmesh.server.chat.limits import ChatLimits
+from ringmesh.server.chat.websocket_wire import WebSocketWire
 
 if TYPE_CHECKING:
     from ringmesh.server.chat.connection import Connection
@@ -58,7 +59,7 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
         connections: what uvicorn waits for when it shuts down.
     """
 
-    __slots__ = ("_admit", "_connections", "_outgoing_bytes", "_owner")
+    __slots__ = ("_admit", "_connections", "_limits", "_owner")
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
         admit: Callable[[str, str], Connection],
         connections: set[Any],
     ) -> None:
-        self._outgoing_bytes = limits.outgoing_bytes
+        self._limits = limits
         self._admit = admit
         self._connections = connections
         self._owner: Connection | None = None
@@ -91,7 +92,7 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Take over the socket."""
         self._connections.add(self)
-        transport.set_write_buffer_limits(high=self._outgoing_bytes)
+        transport.set_write_buffer_limits(high=self._limits.outgoing_bytes)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -124,7 +125,8 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
 
     def _accept(self, _request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         response = WSUpgradeResponse.create_101_response({"sec-websocket-protocol": "xmpp"})
-        return WSUpgradeResponseWithListener(response, self._owner)
+        assert self._owner is not None
+        return WSUpgradeResponseWithListener(response, WebSocketWire(self._owner, self._limits))
 
 
 def _check_upgrade(head: bytes) -> tuple[bytes, str]:
