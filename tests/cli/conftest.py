@@ -47,7 +47,7 @@ class Program:
         """Wait for its end: the exit code and standard output."""
         async with asyncio.timeout(LIMIT):
             output, progress = await self._process.communicate()
-        self.progress += progress.decode()
+        self.progress += (progress or b"").decode()
         print(self.progress)  # for the report of a test that fails
         assert "Traceback" not in self.progress
         return self._process.returncode or 0, output.decode()
@@ -67,7 +67,13 @@ class Shell:
         self.folder = folder
         self._programs: list[Program] = []
 
-    async def start(self, *arguments: str, login: str, password: str | None = None) -> Program:
+    async def start(
+        self,
+        *arguments: str,
+        login: str,
+        password: str | None = None,
+        stderr: int = asyncio.subprocess.PIPE,
+    ) -> Program:
         """Start a command as this person."""
         environment = os.environ | {
             "RINGMESH_SERVER": self.server,
@@ -80,7 +86,7 @@ class Shell:
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
         )
         program = Program(process)
         self._programs.append(program)

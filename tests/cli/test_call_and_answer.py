@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import av
@@ -199,3 +202,34 @@ async def test_recording_that_cannot_be_written(shell: Shell) -> None:
     )
     assert code == ExitCode.OK
     assert "not recorded" in output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+async def test_live_display_on_a_terminal(shell: Shell) -> None:
+    """On a terminal a table shows who, state, time, bitrates and level while the call runs."""
+    answering = await shell.start("answer", "--echo", login="bob")
+    await answering.says("waiting for calls")
+    screen, terminal = os.openpty()
+    try:
+        calling = await shell.start(
+            *("call", "bob", "--audio", "--duration", "3"), login="alice", stderr=terminal
+        )
+        os.close(terminal)
+        shown, (code, output) = await asyncio.gather(
+            asyncio.to_thread(read_all, screen), calling.ends()
+        )
+    finally:
+        os.close(screen)
+    assert code == ExitCode.OK
+    assert "bob: talked for" in output
+    for text in ("Who", "Level", "connected", "0:02", "kbit/s", "▮"):
+        assert text in shown, shown
+
+
+def read_all(descriptor: int) -> str:
+    """What was written to a pseudo-terminal whose other end is closed."""
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux tells the end
+        while part := os.read(descriptor, 65536):
+            shown += part
+    return shown.decode()
