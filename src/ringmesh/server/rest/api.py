@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from ringmesh.server.page import add_page
 from ringmesh.server.rest import calls, sessions, site, user_searches, users
 from ringmesh.server.rest.answers import add_error_handlers
 from ringmesh.server.rest.middleware import Bodies, Conventions, SessionLookup
@@ -36,6 +37,7 @@ def make_api(services: Services) -> ASGIApp:
     add_error_handlers(app)
     for router in (*_API_ROUTERS, site.router):
         app.include_router(router)
+    add_page(app)
     roots = {
         route.path.split("/")[1]
         for router in _API_ROUTERS

@@ -1,0 +1,184 @@
+// Which screen is seen, and what leads from one to the next.
+import type {Call} from './calls/call';
+import {CallCenter} from './calls/center';
+import {hueOf, initials} from './calls/person';
+import {ChatLink} from './chat';
+import type {Face, LocalMedia} from './media/local';
+import {play} from './media/tones';
+import {Server, type User} from './server';
+import {displayName, problemText, t, type ProblemCode} from './texts';
+import {CallScreen} from './ui/call-screen';
+import {h} from './ui/dom';
+import {showEnd} from './ui/ended';
+import {openIncoming} from './ui/incoming';
+import {notice, setBanner} from './ui/notices';
+import {PeopleScreen} from './ui/people';
+import {openPreview} from './ui/preview';
+import {signInScreen} from './ui/sign-in';
+
+export class App {
+  readonly server = new Server();
+  #chat: ChatLink | undefined;
+  #center: CallCenter | undefined;
+  #people: PeopleScreen | undefined;
+  #callScreen: CallScreen | undefined;
+  #expired = false;
+
+  constructor(readonly root: HTMLElement) {
+    this.server.on('expired', () => void this.#onExpired());
+    // Not `beforeunload`: it also fires where people stay. A page taken from the cache starts anew.
+    window.addEventListener('pagehide', () => this.#leave());
+    window.addEventListener('pageshow', ({persisted}) => persisted && location.reload());
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.server.discover();
+      if (await this.server.resume()) await this.#entered();
+      else this.#showSignIn(this.server.account ? 'expired' : null);
+    } catch (error) {
+      this.#showFailure(problemText(error));
+    }
+  }
+
+  // ---- screens ------------------------------------------------------------------------------------
+
+  #show(...screen: HTMLElement[]): void {
+    this.root.replaceChildren(...screen);
+    (this.root.querySelector<HTMLElement>('[autofocus], h1') ?? this.root).focus();
+  }
+
+  #showSignIn(problem: ProblemCode | null): void {
+    this.#show(signInScreen(this.server, {callee: this.#callee(), problem}, () => void this.#entered()));
+  }
+
+  #showFailure(text: string): void {
+    this.#show(h('main', {class: 'entrance'}, h('div', {class: 'card'},
+      h('h1', {}, t.app), h('p', {class: 'problem', role: 'alert'}, text),
+      h('button', {type: 'button', class: 'button primary', onclick: () => location.reload()}, t.retry))));
+  }
+
+  #showPeople(): void {
+    this.#people?.close();
+    this.#people = new PeopleScreen(this.server, {
+      call: (users, video) => this.#prepare(users, video),
+      signOut: () => void this.#signOut(null),
+    });
+    this.#show(this.#people.element);
+  }
+
+  // ---- coming and going ---------------------------------------------------------------------------
+
+  async #entered(): Promise<void> {
+    this.#expired = false;
+    const {user, token} = this.server.account!;
+    const chat = (this.#chat = new ChatLink());
+    const center = (this.#center = new CallCenter(this.server, chat));
+    chat.on('state', () => this.#drawLink());
+    chat.on('refused', () => this.server.expire());
+    center.listen();
+    center.on('incoming', (call) => this.#ring(call));
+    center.on('busy', (caller) => notice(t.ended.reasons.busy(displayName(caller)), 'warning'));
+    await this.server.loadIceServers().catch((error: unknown) => notice(problemText(error), 'warning'));
+    if (!this.server.account) return;
+    this.#showPeople();
+    await chat.connect(user.id, token);
+    this.#drawLink();
+    await this.#followLink();
+  }
+
+  async #signOut(problem: ProblemCode | null): Promise<void> {
+    setBanner(null);
+    this.#people?.close();
+    const chat = this.#chat;
+    this.#chat = this.#center = this.#people = undefined;
+    await chat?.disconnect();
+    await this.server.signOut({revoke: problem === null});
+    this.#showSignIn(problem);
+  }
+
+  /** A running call needs no session; it may end in peace. */
+  async #onExpired(): Promise<void> {
+    this.#expired = true;
+    if (!this.#center?.current) await this.#signOut('expired');
+  }
+
+  #leave(): void {
+    this.#center?.current?.abandon((...goodbye) => this.server.rejectByRest(...goodbye));
+  }
+
+  #drawLink(): void {
+    const state = this.#chat?.state;
+    setBanner(state === 'reconnecting' ? t.link.reconnecting : state === 'offline' ? t.link.offline : null);
+  }
+
+  // ---- calls --------------------------------------------------------------------------------------
+
+  get #face(): Face {
+    const {user} = this.server.account!;
+    return {initials: initials(displayName(user)), hue: hueOf(user.id)};
+  }
+
+  #prepare(users: User[], video: boolean): void {
+    const offline = this.server.online().then((online) =>
+      users.filter(({id}) => !online.some((other) => other.id === id)));
+    openPreview({users, offline, video, face: this.#face, start: (media) => this.#dial(users, video, media)});
+  }
+
+  #dial(users: User[], video: boolean, media: LocalMedia): void {
+    const center = this.#center;
+    // Somebody may have called while the preview was open.
+    if (!center || center.current) return media.close();
+    const call = center.create(users, video);
+    call.start(media);
+    this.#showCall(call);
+  }
+
+  #ring(call: Call): void {
+    for (const box of document.querySelectorAll('dialog')) box.close();
+    call.on('end', () => this.#callScreen?.call !== call && showEnd(call, () => undefined));
+    openIncoming(call, this.#face, (media) => {
+      void call.accept(media);
+      this.#showCall(call);
+    });
+  }
+
+  #showCall(call: Call): void {
+    this.#people?.close();
+    const screen = (this.#callScreen = new CallScreen(call, this.server.account!.user));
+    const video = call.video;
+    call.on('end', () => {
+      for (const box of document.querySelectorAll('dialog')) box.close();
+      screen.close();
+      this.#callScreen = undefined;
+      play('ended');
+      if (this.#expired) return void this.#signOut('expired');
+      this.#showPeople();
+      const users = [...call.people.values()].map(({user}) => user);
+      showEnd(call, () => this.#prepare(users, video));
+    });
+    this.#show(screen.element);
+  }
+
+  // ---- links that call somebody: /?call=LOGIN, with &audio for a call without video ---------------
+
+  #callee(): string | null {
+    const login = new URLSearchParams(location.search).get('call');
+    return login && displayName({id: 0, login});
+  }
+
+  async #followLink(): Promise<void> {
+    const query = new URLSearchParams(location.search);
+    const login = query.get('call');
+    if (!login) return;
+    history.replaceState(null, '', location.pathname); // a reload must not call again
+    try {
+      const user = await this.server.byLogin(login);
+      if (!user) notice(t.people.unknown(displayName({id: 0, login})), 'warning');
+      else if (user.id === this.server.account?.user.id) notice(t.people.yourself, 'warning');
+      else if (!this.#center?.current) this.#prepare([user], !query.has('audio'));
+    } catch (error) {
+      notice(problemText(error), 'warning');
+    }
+  }
+}
