@@ -5,6 +5,7 @@ FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"  # RFC 7395
 STREAM = "http://etherx.jabber.org/streams"  # RFC 6120
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 SESSION = "urn:ietf:params:xml:ns:xmpp-session"  # RFC 3921

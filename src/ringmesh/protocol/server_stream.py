@@ -10,17 +10,18 @@ from ringmesh.protocol import iq as iqs
 from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.element import Element, read, write
 from ringmesh.protocol.framing import (
-    CLOSE,
     STREAM_END,
     STREAM_PREFIX,
+    WEBSOCKET,
+    Framing,
     stream_error,
 )
 from ringmesh.protocol.jid import JID
-from ringmesh.protocol.sasl import PLAIN, decode_plain
+from ringmesh.protocol.sasl import PLAIN, ScramCredentials
+from ringmesh.protocol.server_login import ServerLogin
 from ringmesh.protocol.stanza_check import check
 from ringmesh.protocol.stream_events import (
     ActivityChanged,
-    AuthenticationRequested,
     Bound,
     CarbonsChanged,
     Closed,
@@ -29,15 +30,12 @@ from ringmesh.protocol.stream_events import (
     SendFrame,
     ServerEvent,
     StanzaReceived,
+    TlsRequested,
 )
 from ringmesh.protocol.stream_management import InboundCounter
 
 MIN_RESOURCE_LENGTH = 12  # some SDKs drop messages whose sender contains their own resource
 
-_FEATURES_BEFORE_LOGIN = (
-    f"<stream:features {STREAM_PREFIX}>"
-    f'<mechanisms xmlns="{ns.SASL}"><mechanism>{PLAIN}</mechanism></mechanisms></stream:features>'
-)
 # Mobile SDKs never finish their login unless the session feature is there.
 _FEATURES_AFTER_LOGIN = (
     f'<stream:features {STREAM_PREFIX}><bind xmlns="{ns.BIND}"/>'
@@ -47,8 +45,10 @@ _FEATURES_AFTER_LOGIN = (
 
 class _State(Enum):
     OPENING = auto()  # waiting for <open/>
-    AUTHENTICATING = auto()  # waiting for <auth/>
+    AUTHENTICATING = auto()  # waiting for <auth/>, or for <starttls/> where that is offered
+    SECURING = auto()  # our owner begins TLS
     CHECKING = auto()  # our owner checks the credentials
+    CHALLENGED = auto()  # waiting for <response/>
     REOPENING = auto()  # waiting for the second <open/>
     BINDING = auto()  # waiting for the bind request
     BOUND = auto()
@@ -66,23 +66,46 @@ class ServerStream:
         domain: chat domain of the addresses handed out.
         stream_id: unguessable id of the stream.
         resource: at least 12 random characters: the device's resource unless it asks for one.
+        framing: how the stream is carried.
+        mechanisms: SASL mechanisms to offer; none means that there must be TLS before.
+        tls: offer to begin TLS.
     """
 
-    __slots__ = ("_domain", "_handled", "_jid", "_resource", "_state", "_stream_id")
+    __slots__ = (
+        "_domain",
+        "_framing",
+        "_handled",
+        "_jid",
+        "_login",
+        "_resource",
+        "_state",
+        "_stream_id",
+    )
 
-    def __init__(self, domain: str, stream_id: str, resource: str) -> None:
+    def __init__(
+        self,
+        domain: str,
+        stream_id: str,
+        resource: str,
+        *,
+        framing: Framing = WEBSOCKET,
+        mechanisms: tuple[str, ...] = (PLAIN,),
+        tls: bool = False,
+    ) -> None:
         if len(resource) < MIN_RESOURCE_LENGTH:
             raise ConfigurationError(f"resource shorter than {MIN_RESOURCE_LENGTH} characters")
         self._domain = domain
         self._stream_id = stream_id
         self._resource = resource
+        self._framing = framing
+        self._login: ServerLogin | None = ServerLogin(mechanisms, tls)  # until the device is bound
         self._state = _State.OPENING
         self._jid: JID | None = None
         self._handled: InboundCounter | None = None
 
     @property
     def jid(self) -> JID | None:
-        """The user's address: bare once the login was asked for, full once bound."""
+        """The user's address: bare once logged in, full once bound."""
         return self._jid
 
     def receive(self, frame: bytes | str) -> Sequence[ServerEvent]:
@@ -101,12 +124,33 @@ class ServerStream:
             return (StanzaReceived(stanza),)
         return self._element(read(stanza.frame))
 
+    def secured(self, mechanisms: tuple[str, ...]) -> Sequence[ServerEvent]:
+        """TLS has begun; the stream starts over, with these mechanisms."""
+        if self._state is _State.SECURING:
+            self._state = _State.OPENING
+            self._login = ServerLogin(mechanisms, tls=False)
+            self._stream_id += "-tls"
+        return ()
+
+    def challenge(self, credentials: ScramCredentials, nonce: str) -> Sequence[ServerEvent]:
+        """Answer `ScramRequested`.
+
+        Args:
+            credentials: for a user who does not exist, ones that look the same each time.
+            nonce: fresh random text of letters and digits.
+        """
+        if self._state is not _State.CHECKING or self._login is None:
+            return ()
+        self._state = _State.CHALLENGED
+        return _send(self._login.challenge(credentials, nonce))
+
     def authentication_succeeded(self) -> Sequence[ServerEvent]:
-        """The credentials of `AuthenticationRequested` are right."""
-        if self._state is not _State.CHECKING:
+        """The credentials of `AuthenticationRequested` or `ScramAnswered` are right."""
+        if self._state is not _State.CHECKING or self._login is None:
             return ()
         self._state = _State.REOPENING
-        return (SendFrame(f'<success xmlns="{ns.SASL}"/>'),)
+        self._jid = self._login.jid
+        return _send(Element("success", ns.SASL, text=self._login.success))
 
     def authentication_failed(self, condition: str = "not-authorized") -> Sequence[ServerEvent]:
         """They are wrong (``not-authorized``) or cannot be checked (``temporary-auth-failure``)."""
@@ -132,14 +176,17 @@ class ServerStream:
     def _close(self, condition: str | None, detail: str = "") -> Sequence[ServerEvent]:
         if self._state is _State.CLOSED:
             return ()
+        opened = self._state not in (_State.OPENING, _State.REOPENING)
         self._state = _State.CLOSED
         error = (SendFrame(stream_error(condition)),) if condition else ()
-        return (*error, SendFrame(CLOSE), Closed(condition, detail))
+        if not opened and self._framing.error_needs_header:
+            error = (SendFrame(self._framing.header(self._header(self._domain, "0"))), *error)
+        return (*error, SendFrame(self._framing.end), Closed(condition, detail))
 
     def _unreadable(self, frame: bytes, detail: str) -> Sequence[ServerEvent]:
         if not frame:  # a keep-alive
             return ()
-        if frame == STREAM_END:  # how mobile SDKs say goodbye
+        if frame == STREAM_END.encode():  # how mobile SDKs say goodbye
             return self._close(None)
         return self._close("not-well-formed", detail)
 
@@ -149,8 +196,10 @@ class ServerStream:
                 return self._open(element)
             case ns.FRAMING, "close":
                 return self._close(None)
-            case ns.SASL, "auth":
-                return self._auth(element)
+            case ns.TLS, "starttls":
+                return self._starttls()
+            case ns.SASL, name:
+                return self._sasl(name, element)
             case ns.STREAM_MANAGEMENT, name:
                 return self._stream_management(name)
             case ns.CLIENT, "iq" | "message" | "presence":
@@ -158,38 +207,50 @@ class ServerStream:
         return ()
 
     def _open(self, element: Element) -> Sequence[ServerEvent]:
-        match self._state:
-            case _State.OPENING:
-                self._state = _State.AUTHENTICATING
-                header_id, features = f"{self._stream_id}-1", _FEATURES_BEFORE_LOGIN
-            case _State.REOPENING:
-                self._state = _State.BINDING
-                header_id, features = f"{self._stream_id}-2", _FEATURES_AFTER_LOGIN
+        match self._state, self._login:
+            case _State.OPENING, ServerLogin() as login:
+                self._state, number, features = _State.AUTHENTICATING, "1", login.features
+            case _State.REOPENING, _:
+                self._state, number, features = _State.BINDING, "2", _FEATURES_AFTER_LOGIN
             case _:
                 return self._close("policy-violation", "stream opened out of turn")
-        to = element.get("to") or self._domain
-        sender = to if _is_host(to) else self._domain  # SDKs put the host of their URL there
-        attributes = {"from": sender, "id": header_id, "version": "1.0", "xml:lang": "en"}
-        return (*_send(Element("open", ns.FRAMING, attributes)), SendFrame(features))
+        header = self._header(element.get("to") or self._domain, number)
+        return tuple(SendFrame(each) for each in self._framing.opening(header, features))
 
-    def _auth(self, element: Element) -> Sequence[ServerEvent]:
-        if self._state is _State.OPENING:
-            return self._close("not-authorized", "login before the stream was opened")
-        if self._state is not _State.AUTHENTICATING:
+    def _header(self, to: str, number: str) -> dict[str, str]:
+        """The attributes of our header; SDKs put the host of their URL into `to`."""
+        sender = to if _is_host(to) else self._domain
+        stream_id = f"{self._stream_id}-{number}"
+        return {"from": sender, "id": stream_id, "version": "1.0", "xml:lang": "en"}
+
+    def _starttls(self) -> Sequence[ServerEvent]:
+        offered = self._login is not None and self._login.tls
+        if self._state is not _State.AUTHENTICATING or not offered:
+            return (*_send(Element("failure", ns.TLS)), *self._close(None))
+        self._state = _State.SECURING
+        return (*_send(Element("proceed", ns.TLS)), TlsRequested())
+
+    def _sasl(self, name: str, element: Element) -> Sequence[ServerEvent]:
+        event: ServerEvent
+        if self._login is None:
             return ()
-        if element.get("mechanism") != PLAIN:
-            return self._sasl_failure("invalid-mechanism")
         try:
-            identity, local_part, password = decode_plain(element.text)
-            jid = JID.parse(f"{local_part}@{self._domain}")
+            match self._state, name:
+                case _State.OPENING, "auth":
+                    return self._close("not-authorized", "login before the stream was opened")
+                case _State.AUTHENTICATING, "auth":
+                    event = self._login.begin(element, self._domain)
+                case _State.CHALLENGED, "response":
+                    event = self._login.answer(element)
+                case _State.CHALLENGED, _:
+                    raise ProtocolError("aborted")
+                case _:
+                    return ()
         except ProtocolError as error:
-            known = ("incorrect-encoding", "malformed-request")
-            return self._sasl_failure(str(error) if str(error) in known else "not-authorized")
-        if identity not in ("", local_part, str(jid)):
-            return self._sasl_failure("invalid-authzid")
+            self._state = _State.AUTHENTICATING
+            return self._sasl_failure(str(error))
         self._state = _State.CHECKING
-        self._jid = jid
-        return (AuthenticationRequested(jid.local, password),)
+        return (event,)
 
     def _sasl_failure(self, condition: str) -> Sequence[ServerEvent]:
         return _send(Element("failure", ns.SASL, children=[Element(condition)]))
@@ -223,7 +284,7 @@ class ServerStream:
             self._jid = self._jid.with_resource(bind.child_text("resource") or self._resource)
         except ProtocolError:
             self._jid = self._jid.with_resource(self._resource)
-        self._state = _State.BOUND
+        self._state, self._login = _State.BOUND, None
         jid = Element("jid", text=str(self._jid))
         answer = iqs.result(element, Element("bind", ns.BIND, children=[jid]))
         return (*_send(answer), Bound(self._jid))

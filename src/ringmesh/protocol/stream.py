@@ -1,4 +1,4 @@
-"""XMPP streams over WebSocket frames (RFC 7395, RFC 6120), both ends, without I/O.
+"""XMPP streams (RFC 6120) in frames (RFC 7395), both ends, without I/O.
 
 Feed `receive` with each frame; it returns, in order, what follows from it: frames to send and
 things to know. Nothing is kept back, so nothing can be forgotten. After `Closed` a machine
@@ -21,9 +21,12 @@ from ringmesh.protocol.stream_events import (
     LastActivityRequested,
     MessageReceived,
     PresenceChanged,
+    ScramAnswered,
+    ScramRequested,
     SendFrame,
     ServerEvent,
     StanzaReceived,
+    TlsRequested,
 )
 
 __all__ = [
@@ -41,8 +44,11 @@ __all__ = [
     "LastActivityRequested",
     "MessageReceived",
     "PresenceChanged",
+    "ScramAnswered",
+    "ScramRequested",
     "SendFrame",
     "ServerEvent",
     "ServerStream",
     "StanzaReceived",
+    "TlsRequested",
 ]

@@ -12,14 +12,14 @@ from ringmesh.protocol.stanza_check import CheckedStanza
 
 @dataclass(frozen=True, slots=True)
 class SendFrame:
-    """Send this as one WebSocket text frame."""
+    """Send this: over WebSocket as one text frame, over TCP as it is, in one write."""
 
     frame: str
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The stream is over. Send what came before this, then close the WebSocket.
+    """The stream is over. Send what came before this, then close the WebSocket or the connection.
 
     Attributes:
         condition: None after an orderly close, else the stream error's condition
@@ -50,6 +50,35 @@ class AuthenticationRequested:
 
     def __repr__(self) -> str:
         return f"AuthenticationRequested(local_part={self.local_part!r}, password=...)"
+
+
+@dataclass(frozen=True, slots=True)
+class ScramRequested:
+    """Look up the keys of this user's secrets, then call `ServerStream.challenge`.
+
+    Attributes:
+        hash_name: of the hash function for the keys, ``sha1`` or ``sha256``.
+    """
+
+    local_part: str
+    hash_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScramAnswered:
+    """The client answered the challenge: call `authentication_succeeded` or
+    `authentication_failed`; the first only if the answer is `right`."""
+
+    local_part: str
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TlsRequested:
+    """Begin TLS after what was sent, then call `ServerStream.secured`.
+
+    What the client sent in clear text after this must not be read (RFC 6120 section 5.4.3.3).
+    """
 
 
 @dataclass(slots=True)
@@ -141,6 +170,9 @@ ServerEvent: TypeAlias = (
     | Closed
     | Bound
     | AuthenticationRequested
+    | ScramRequested
+    | ScramAnswered
+    | TlsRequested
     | StanzaReceived
     | CarbonsChanged
     | PresenceChanged
