@@ -106,7 +106,8 @@ def main() -> int:
             if f'"{login}"' not in existing:
                 password = f"{login}-demo"
                 run("user", "add", login, "--password", password, "--data", data, quiet=True)
-        say(f"The page is at {URL}. Four people can sign in: " + ", ".join(f"{u} / {u}-demo" for u in USERS))
+        people = ", ".join(f"{login} / {login}-demo" for login in USERS)
+        say(f"The page is at {URL}. Four people can sign in: {people}")
         with background("bot", "answer", "--login", "bot", "--echo", password="bot-demo") as bot:
             wait_for("the bot", bot, "waiting for calls")
             recording = FOLDER / "recording.mkv"
@@ -123,8 +124,8 @@ def main() -> int:
 
 def invite() -> None:
     """Say how to call the bot by hand, and wait until Ctrl-C."""
-    say(f"Now you: open {URL}/?call=bot and sign in as alice / alice-demo.")
-    say("The bot sends back what it sees and hears. Or sign in as bob in another tab and call alice.")
+    say(f"Now you: open {URL}/?call=bot and enter as a guest, or sign in as alice / alice-demo.")
+    say("The bot sends back what it sees and hears. Two tabs can call each other too.")
     say("Ctrl-C stops.")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
