@@ -108,6 +108,11 @@ class ServerStream:
         """The user's address: bare once logged in, full once bound."""
         return self._jid
 
+    @property
+    def awaits_tls(self) -> bool:
+        """Whether nothing more may be read in clear text: see `TlsRequested`."""
+        return self._state is _State.SECURING
+
     def receive(self, frame: bytes | str) -> Sequence[ServerEvent]:
         """Take one frame."""
         if self._state is _State.CLOSED:
@@ -169,9 +174,9 @@ class ServerStream:
         query = Element("query", ns.LAST_ACTIVITY, {"seconds": str(seconds)})
         return _send(iqs.result(asked, query))
 
-    def close(self, condition: str | None = None) -> Sequence[ServerEvent]:
+    def close(self, condition: str | None = None, detail: str = "") -> Sequence[ServerEvent]:
         """End the stream, with a stream error (RFC 6120 section 4.9.3) if a condition is given."""
-        return self._close(condition)
+        return self._close(condition, detail)
 
     def _close(self, condition: str | None, detail: str = "") -> Sequence[ServerEvent]:
         if self._state is _State.CLOSED:

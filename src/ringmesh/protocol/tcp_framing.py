@@ -59,11 +59,15 @@ class TcpFraming:
 
     A header may come again at any time, with or without an XML declaration before it: whether it
     may is the stream's decision. White space between elements is dropped at once.
+
+    Attributes:
+        limit: octets that an element may have.
     """
 
-    __slots__ = ("_buffer", "_depth", "_inside", "_pos", "_start", "_stream_name")
+    __slots__ = ("_buffer", "_depth", "_inside", "_pos", "_start", "_stream_name", "limit")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+        self.limit = limit
         self._buffer = bytearray()
         self._start = 0  # of the element, or of what has not been looked at
         self._pos = 0  # how far has been looked
@@ -90,7 +94,7 @@ class TcpFraming:
                 self._start = self._pos
                 if not frame.startswith(b"<?"):
                     yield self._frame(frame)
-        if len(self._buffer) - self._start > MAX_FRAME_BYTES:
+        if len(self._buffer) - self._start > self.limit:
             raise ProtocolError("policy-violation")
         del self._buffer[: self._start]
         self._pos -= self._start

@@ -46,7 +46,13 @@ _CLOSING = ConnectionState.CLOSING
 
 
 class Wire(Protocol):
-    """What carries the frames of a connection. Nothing here waits or raises."""
+    """What carries the frames of a connection. Nothing here waits or raises.
+
+    Attributes:
+        ends_stream_at_shutdown: whether clients are told when the server shuts down.
+    """
+
+    ends_stream_at_shutdown: bool
 
     def send(self, frame: bytes) -> None:
         """Queue a frame."""
@@ -134,6 +140,24 @@ class Connection:
         """A whole frame came."""
         self._perform(self._stream.receive(frame))
 
+    def break_off(self, condition: str) -> None:
+        """What came cannot be read: end the stream with this condition."""
+        self._perform(self._stream.close(condition, "what came is not a stream"))
+
+    def secured(self) -> None:
+        """TLS begins."""
+        self._perform(self._stream.secured(self._service.mechanisms))
+
+    @property
+    def awaits_tls(self) -> bool:
+        """Whether the client has asked for TLS: then nothing more may be read in clear text."""
+        return self._stream.awaits_tls
+
+    @property
+    def is_online(self) -> bool:
+        """Whether a user is logged in."""
+        return self._state is ConnectionState.ONLINE
+
     def leave(self, reason: CloseReason) -> bool:
         """Stop taking and giving stanzas; False if that has happened before."""
         if self._state is _CLOSING:
@@ -158,11 +182,13 @@ class Connection:
 
     def close(self, reason: CloseReason) -> None:
         """End the stream, then the wire, then the socket."""
-        if self.leave(reason):
+        if not self.leave(reason):
+            return
+        if reason is not CloseReason.SHUTDOWN or self._wire.ends_stream_at_shutdown:
             for event in self._stream.close(reason.condition):
                 if isinstance(event, SendFrame):
                     self.send(event.frame.encode())
-            self._wire.finish(reason)
+        self._wire.finish(reason)
 
     def look(self, now: float) -> None:
         """Once per ``idle_seconds``: ping a silent client, give up a dead one."""

@@ -17,7 +17,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ringmesh.errors import AuthenticationError, ProtocolError, RingmeshError
+from ringmesh.protocol.framing import TCP
 from ringmesh.protocol.jid import JID, user_jid
+from ringmesh.protocol.sasl import PLAIN
 from ringmesh.protocol.signal_xml import encode_signal
 from ringmesh.protocol.stream import AuthenticationRequested, ServerStream
 from ringmesh.server.bus import Bus
@@ -27,6 +29,7 @@ from ringmesh.server.chat.connection import Connection
 from ringmesh.server.chat.limits import ChatLimits
 from ringmesh.server.chat.metrics import chat_metrics
 from ringmesh.server.chat.router import Router
+from ringmesh.server.chat.tcp_wire import TcpSecurity, TcpWire
 from ringmesh.server.chat.watch import Watch
 from ringmesh.server.chat.websocket import ChatWebSocket, UpgradeRefusedError
 from ringmesh.server.client_address import Network, client_address
@@ -79,6 +82,7 @@ class ChatService(Collector):
         self.router = Router(bus, self.calls)
         self.closed_by: Counter[CloseReason] = Counter()
         self.logins: Counter[str] = Counter()
+        self.mechanisms = (PLAIN,)
         self._authenticate = authenticate
         self._last_activity = last_activity
         self._trusted_proxies = trusted_proxies
@@ -100,6 +104,10 @@ class ChatService(Collector):
             self.limits, self._admit, server_state.connections
         )
         return protocol
+
+    def tcp(self, security: TcpSecurity) -> asyncio.Protocol:
+        """Make the protocol object for a TCP connection (RFC 6120)."""
+        return TcpWire(self, security)
 
     async def start(self) -> None:
         """Begin to look after connections."""
@@ -193,6 +201,19 @@ class ChatService(Collector):
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
 
+    def admit_tcp(self, address: str, *, secure: bool, tls: bool) -> Connection | None:
+        """The owner of a new TCP connection; None: there may be none.
+
+        Args:
+            secure: passwords may be sent as it is.
+            tls: STARTTLS is possible.
+        """
+        if self._closing or self._is_crowded(address):
+            return None
+        mechanisms = self.mechanisms if secure else ()
+        stream = self._new_stream(framing=TCP, mechanisms=mechanisms, tls=tls)
+        return Connection(self, address, stream)
+
     def opened(self, connection: Connection) -> None:
         """A WebSocket is open."""
         self._connections.add(connection)
@@ -259,15 +280,18 @@ class ChatService(Collector):
         if self._closing:
             raise UpgradeRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         address = client_address(peer, forwarded_for, self._trusted_proxies)
-        most = self.limits.connections_per_address
-        if most is not None and self._addresses[address] >= most:
+        if self._is_crowded(address):
             raise UpgradeRefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many connections from this address"
             )
         return Connection(self, address, self._new_stream())
 
-    def _new_stream(self) -> ServerStream:
-        return ServerStream(self.domain, secrets.token_hex(8), secrets.token_hex(8))
+    def _is_crowded(self, address: str) -> bool:
+        most = self.limits.connections_per_address
+        return most is not None and self._addresses[address] >= most
+
+    def _new_stream(self, **how: Any) -> ServerStream:
+        return ServerStream(self.domain, secrets.token_hex(8), secrets.token_hex(8), **how)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
