@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         RemoteStreamRemoved,
         SessionClosed,
         UserNoAnswer,
+        UserRinging,
     )
     from ringmesh.client.models import CubeSession, CubeUser
     from ringmesh.client.rest import RestClient
@@ -106,6 +107,7 @@ _MODULES = {
         "RemoteStreamRemoved",
         "SessionClosed",
         "UserNoAnswer",
+        "UserRinging",
     ),
     "ringmesh.client.models": (
         "CubeSession",
@@ -217,6 +219,7 @@ __all__ = [
     "Subscription",
     "UserInfo",
     "UserNoAnswer",
+    "UserRinging",
     "Users",
     "VideoFrame",
     "connect",

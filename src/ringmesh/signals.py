@@ -99,6 +99,19 @@ class IceRestartAccept(Signal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ringing(Signal):
+    """``ringing``: a device of the called user rings. Between Ringmesh clients only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IceRestartRequest(Signal):
+    """``iceRestartRequest``: asks the side that made the offer for an `IceRestart`.
+
+    Between Ringmesh clients only.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Update(Signal):
     """``update``: renegotiation, sent by newer mobile SDKs.
 

@@ -12,7 +12,7 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ringmesh.calls.book import CallBook, CallEffects
 from ringmesh.calls.config import CallConfig
@@ -32,10 +32,24 @@ from ringmesh.calls.effects import (
 from ringmesh.calls.machine import CallMachine
 from ringmesh.calls.transitions import SessionState
 from ringmesh.ice import IceCandidate, IceConnectionState
-from ringmesh.signals import Accept, Call, CallType, Reject, Signal
+from ringmesh.signals import (
+    Accept,
+    Call,
+    CallType,
+    IceRestartRequest,
+    Reject,
+    Ringing,
+    Signal,
+)
 
+MEDIA_STOPPED_AFTER = 0.9
 ICE_DISCONNECTED_AFTER = 5.0
 ICE_FAILED_AFTER = 15.0
+STALE_CALL = 6.0
+"""Seconds after which the server does not hand on a ``call`` that waited for its device."""
+
+RESUME = 60.0
+"""Seconds for which the server keeps signals for a device that is away."""
 
 
 @dataclass(slots=True)
@@ -50,7 +64,10 @@ class Faults:
 
 
 class World:
-    """Simulated time, the wire, and every device."""
+    """Simulated time, the wire, and every device.
+
+    `wire` and what devices remember leave ``ringing`` out, which is in `Device.heard_ringing`.
+    """
 
     def __init__(self, *, faults: Faults | None = None, seed: int = 0) -> None:
         self.now = 1000.0
@@ -63,11 +80,14 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._numbers = itertools.count(1)
+        self.names = itertools.count(1)
         self._arrivals: dict[tuple[int, int], float] = defaultdict(float)
 
-    def device(self, user_id: int, config: CallConfig | None = None) -> Device:
-        """A new device of a user."""
-        device = Device(self, user_id, config)
+    def device(
+        self, user_id: int, config: CallConfig | None = None, *, foreign: bool = False
+    ) -> Device:
+        """A new device of a user; a foreign one knows the fields of other SDKs only."""
+        device = Device(self, user_id, config, foreign=foreign)
         self.devices.append(device)
         return device
 
@@ -79,16 +99,18 @@ class World:
         """Do something later."""
         heapq.heappush(self._events, (self.now + seconds, next(self._order), do))
 
-    def send(self, sender: Device, user_id: int, signal: Signal) -> None:
-        """Carry a signal to all devices of a user, and a carbon where the server makes one."""
-        self.wire.append(f"{sender.user_id} {_wire_name(signal)} {user_id}")
+    def send(self, sender: Device, user_id: int, signal: Signal, to_device: str = "") -> None:
+        """Carry a signal to the devices of a user, and a carbon where the server makes one."""
+        if not isinstance(signal, Ringing):
+            self.wire.append(f"{sender.user_id} {_wire_name(signal)} {user_id}")
         for device in self.devices:
             carbon = (
                 device.user_id == sender.user_id
                 and device is not sender
                 and isinstance(signal, Accept | Reject)
             )
-            if device.user_id == user_id or carbon:
+            addressed = device.user_id == user_id and to_device in ("", device.name)
+            if addressed or carbon:
                 self._carry(sender, device, signal)
 
     def _carry(self, sender: Device, device: Device, signal: Signal) -> None:
@@ -103,7 +125,7 @@ class World:
                 at = max(self.now + seconds, self._arrivals[lane])
                 self._arrivals[lane] = at
                 seconds = at - self.now
-            self.after(seconds, lambda: device.receive(signal, sender.user_id))
+            self.after(seconds, lambda: device.arrive(signal, sender.user_id, sender.name))
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -151,6 +173,7 @@ class Peer:
     closed: bool = False
     described: bool = False
     candidates: list[IceCandidate] = field(default_factory=list)
+    network: int = 0
 
     def later(self, report: Callable[[], list[Effect]], *, quick: bool = False) -> None:
         """Report to the call after the engine's delay, unless the peer is closed by then."""
@@ -166,6 +189,7 @@ class Peer:
     def describe(self, kind: str) -> str:
         world = self.device.world
         self.local = f"{kind} {world.number()}"
+        self.network = self.device.network
         world.peers[self.local] = self
         return self.local
 
@@ -220,14 +244,38 @@ class Peer:
         """Connect with the peer whose answer we applied, if it still stands by it."""
         self.become(IceConnectionState.CHECKING)
         other = self.device.world.peers[self.remote]
-        if not other.closed and (other.local, other.remote) == (self.remote, self.local):
+        match = not other.closed and (other.local, other.remote) == (self.remote, self.local)
+        if match and self.reachable and other.reachable:
             self.other, other.other = other, self
             other.become(IceConnectionState.CHECKING)
             for peer in (self, other):
                 peer.become(IceConnectionState.CONNECTED)
+                peer.media(flowing=True)
         else:
-            self.device.world.after(
-                ICE_FAILED_AFTER, lambda: self.become(IceConnectionState.FAILED)
+            before = self.local
+            self.device.world.after(ICE_FAILED_AFTER, lambda: self._give_up(before))
+
+    def _give_up(self, local: str) -> None:
+        if self.local == local and not (self.other and self.works_with(self.other)):
+            self.become(IceConnectionState.FAILED)
+
+    @property
+    def reachable(self) -> bool:
+        """What was gathered is still our address, and the network works."""
+        return self.network == self.device.network and not self.device.cut
+
+    def works_with(self, other: Peer) -> bool:
+        """Whether media can flow."""
+        joined = self.other is other and other.other is self
+        return joined and not other.closed and self.reachable and other.reachable
+
+    def media(self, *, flowing: bool) -> None:
+        """What the monitor of received media reports."""
+        world = self.device.world
+        if not self.device.foreign:
+            self.later(
+                lambda: self.call.media_flow_changed(self.user_id, flowing=flowing, now=world.now),
+                quick=True,
             )
 
     def become(self, state: IceConnectionState) -> None:
@@ -242,11 +290,26 @@ class Peer:
     def lose_path(self) -> None:
         """The path is gone: noticed after a while, given up later."""
         world, other = self.device.world, self.other
-        world.after(ICE_DISCONNECTED_AFTER, lambda: self._notice(other, "DISCONNECTED"))
-        world.after(ICE_FAILED_AFTER, lambda: self._notice(other, "FAILED"))
+        if other is not None:
+            world.after(MEDIA_STOPPED_AFTER, lambda: self._notice_silence(other))
+            world.after(ICE_DISCONNECTED_AFTER, lambda: self._notice(other, "DISCONNECTED"))
+            world.after(ICE_FAILED_AFTER, lambda: self._notice(other, "FAILED"))
 
-    def _notice(self, other: Peer | None, state: str) -> None:
-        if self.other is other:
+    def regain_path(self) -> None:
+        """The old path works again, unless ICE has given it up."""
+        if self.other is None or not self.works_with(self.other):
+            return
+        if IceConnectionState.FAILED not in (self.state, self.other.state):
+            for peer in (self, self.other):
+                peer.become(IceConnectionState.CONNECTED)
+                peer.media(flowing=True)
+
+    def _notice_silence(self, other: Peer) -> None:
+        if self.other is other and not self.works_with(other):
+            self.media(flowing=False)
+
+    def _notice(self, other: Peer, state: str) -> None:
+        if self.other is other and not self.works_with(other):
             self.become(IceConnectionState[state])
 
     def close(self) -> None:
@@ -271,10 +334,22 @@ class Device:
         early_candidates: candidates given to a peer whose remote description was not applied yet.
     """
 
-    def __init__(self, world: World, user_id: int, config: CallConfig | None) -> None:
+    def __init__(
+        self, world: World, user_id: int, config: CallConfig | None, *, foreign: bool = False
+    ) -> None:
         self.world = world
         self.user_id = user_id
+        self.name = f"device {next(world.names)}"
+        self.foreign = foreign
+        self.network = 0
+        self.cut = False
+        self.away_since: float | None = None
+        if foreign:
+            config = replace(config or CallConfig(), automatic_ice_restart=False)
         self.book = CallBook(user_id, config)
+        self.heard_ringing: list[tuple[CallMachine, int]] = []
+        self._outbox: list[tuple[int, Signal, str]] = []
+        self._inbox: list[tuple[float, Signal, int, str]] = []
         self.history: list[str] = []
         self.ignored: list[str] = []
         self.rings: list[CallMachine] = []
@@ -318,9 +393,84 @@ class Device:
         """Restart ICE."""
         self.perform(call, call.restart_ice(user_id, self.world.now))
 
-    def receive(self, signal: Signal, sender_id: int) -> None:
+    def receive(self, signal: Signal, sender_id: int, sender: str = "") -> None:
         """A signal from the network."""
-        self.take(self.book.receive(signal, sender_id, self.world.now))
+        if self.foreign:
+            if isinstance(signal, Ringing | IceRestartRequest):
+                return
+            signal = replace(signal, extra={})
+        self.take(self.book.receive(signal, sender_id, self.world.now, sender))
+
+    # The network. While the device is away its signals wait, here and at the server.
+
+    def arrive(self, signal: Signal, sender_id: int, sender: str) -> None:
+        """The server has a signal for this device."""
+        if self.away_since is None:
+            self.receive(signal, sender_id, sender)
+        elif not self.foreign:
+            self._inbox.append((self.world.now, signal, sender_id, sender))
+
+    def lose_chat(self) -> None:
+        """The chat connection breaks."""
+        if self.away_since is None:
+            self.away_since = self.world.now
+
+    def regain_chat(self) -> None:
+        """The chat connection is back; what waited comes in order, new rings last."""
+        if self.away_since is None or self.cut:
+            return
+        now = self.world.now
+        kept = now - self.away_since <= RESUME
+        inbox, self._inbox = (self._inbox if kept else []), []
+        outbox, self._outbox = self._outbox, []
+        self.away_since = None
+        rings = [each for each in inbox if isinstance(each[1], Call)]
+        for _, signal, sender_id, sender in [each for each in inbox if each not in rings]:
+            self.receive(signal, sender_id, sender)
+        for at, signal, sender_id, sender in rings:
+            if now - at <= STALE_CALL:
+                self.receive(signal, sender_id, sender)
+        for user_id, signal, to_device in outbox:
+            self.world.send(self, user_id, signal, to_device)
+        self.take(self.book.network_is_back(now))
+
+    def move(self) -> None:
+        """A new address."""
+        self.network += 1
+        self.lose_chat()
+        self._paths_changed()
+        if not self.foreign:
+            self.take(self.book.network_changed(self.world.now))
+        self.world.after(0.3, self.regain_chat)
+
+    def lose_network(self) -> None:
+        """Nothing comes or goes."""
+        self.cut = True
+        self.lose_chat()
+        self._paths_changed()
+
+    def regain_network(self) -> None:
+        """Everything comes and goes again, from the same address."""
+        self.cut = False
+        self._paths_changed()
+        self.world.after(0.2, self.regain_chat)
+
+    def crash(self) -> None:
+        """Gone, without a word."""
+        self.world.devices.remove(self)
+        for peer in self._peers.values():
+            peer.close()
+
+    def _paths_changed(self) -> None:
+        for peer in list(self._peers.values()):
+            other = peer.other
+            if other is None or other.other is not peer:
+                continue
+            if peer.works_with(other):
+                peer.regain_path()
+            else:
+                peer.lose_path()
+                other.lose_path()
 
     def tick(self) -> None:
         """Whatever is due."""
@@ -341,11 +491,12 @@ class Device:
         self._touched = True
         for effect in effects:
             match effect:
-                case Send(user_id, signal):
-                    self.sent.append((user_id, signal))
-                    self.world.send(self, user_id, signal)
+                case Send(user_id, signal, to_device):
+                    self._send(user_id, signal, to_device)
                 case Notify():
                     self._tell(call, effect)
+                case Ignored(_, Ringing(), _):
+                    pass
                 case Ignored(user_id, signal, reason):
                     self.ignored.append(f"{_wire_name(signal)} from {user_id}: {reason}")
                 case SwitchSession():
@@ -354,7 +505,24 @@ class Device:
                     assert call is not None
                     self._drive(call, effect)
 
+    def _send(self, user_id: int, signal: Signal, to_device: str) -> None:
+        if self.foreign:
+            if isinstance(signal, Ringing | IceRestartRequest):
+                return
+            signal = replace(signal, extra={})
+        if not isinstance(signal, Ringing):
+            self.sent.append((user_id, signal))
+        if self.away_since is None:
+            self.world.send(self, user_id, signal, to_device)
+        elif not isinstance(signal, Call):
+            self._outbox.append((user_id, signal, to_device))
+
     def _tell(self, call: CallMachine | None, notice: Notify) -> None:
+        if notice.event is CallEvent.USER_RINGING:
+            assert call is not None
+            assert notice.user_id is not None
+            self.heard_ringing.append((call, notice.user_id))
+            return
         name = notice.event.removeprefix("on_")
         about = notice.detail.get("reason") if notice.user_id is None else notice.user_id
         self.history.append(f"{name} {about}")

@@ -32,6 +32,7 @@ from ringmesh.signals import (
     IceCandidates,
     IceRestart,
     IceRestartAccept,
+    IceRestartRequest,
     Reject,
     Signal,
     Update,
@@ -58,12 +59,13 @@ class Pair:
 
     def __init__(self) -> None:
         world = World()
-        self.caller = world.device(1).book.create_call("s", CallType.VIDEO_CALL, [2])
+        config = CallConfig(disconnect_time_interval=30, automatic_ice_restart=False)
+        self.caller = world.device(1, config).book.create_call("s", CallType.VIDEO_CALL, [2])
         self.caller.dial(0.0)
         [sent] = self.caller.offer_made(2, "offer", 0.0)
         assert isinstance(sent, Send)
         assert isinstance(sent.signal, Call)
-        book = world.device(2).book
+        book = world.device(2, config).book
         [result] = book.receive(sent.signal, 1, 0.0)
         assert result.call is not None
         self.callee: CallMachine = result.call
@@ -241,12 +243,13 @@ def test_short_loss_is_survived() -> None:
     world = World()
     ann, bob = world.device(1), world.device(2)
     call, _ = connect(ann, bob)
+    ann.history.clear()
     ann.peer(call, 2).become(ICE.DISCONNECTED)
-    world.run(29)
+    world.run(1.9)
     ann.peer(call, 2).become(ICE.CONNECTED)
     world.run(100)
-    assert ann.history[-3:] == [
-        "connected_to_user 2",
+    assert "1 iceRestart 2" not in world.wire
+    assert ann.history == [
         "disconnected_from_user 2",
         "connected_to_user 2",
     ]
@@ -261,7 +264,7 @@ def test_crashed_opponent_is_dropped() -> None:
     ann.history.clear()
     world.devices.remove(bob)
     bob.peer(bob.rings[0], 1).close()
-    world.run(24.9)
+    world.run(20.8)
     assert ann.states == [SessionState.CONNECTING]
     world.run(0.2)
     assert ann.history == [
@@ -367,29 +370,38 @@ class TestRestart:
         ann.restart_ice(call, 2)
         assert not call.can_restart_ice(2)
         world.run(1)
-        assert world.wire[:2] == ["1 iceRestart 2", "2 iceRestartAccept 1"]
-        assert set(world.wire[2:]) == {"1 iceCandidates 2", "2 iceCandidates 1"}
+        assert world.wire[0] == "1 iceRestart 2"
+        assert set(world.wire[1:]) == {
+            "2 iceRestartAccept 1",
+            "1 iceCandidates 2",
+            "2 iceCandidates 1",
+        }
         assert ann.states == bob.states == [SessionState.CONNECTED]
         assert ann.early_candidates == bob.early_candidates == 0
         assert call.can_restart_ice(2)
 
     def test_only_the_offerer(self, pair: Pair) -> None:
-        """The answerer, and a leg without a finished exchange, cannot start one."""
+        """The answerer asks for one; before the exchange is finished nobody can."""
         with pytest.raises(InvalidStateError):
             pair.caller.restart_ice(2, 0.5)
-        pair.exchange()
         with pytest.raises(InvalidStateError):
-            pair.callee.restart_ice(1, 2.0)
+            pair.callee.restart_ice(1, 0.5)
+        pair.exchange()
+        [request] = signals(pair.callee.restart_ice(1, 2.0))
+        assert isinstance(request, IceRestartRequest)
+        assert pair.caller.receive(request, 2, 2.0) == [MakeOffer(2, ice_restart=True)]
         with pytest.raises(ConfigurationError):
             pair.caller.restart_ice(3, 2.0)
 
     def test_candidates_of_the_new_generation(self, pair: Pair) -> None:
-        """New ones wait for the new exchange, on both sides."""
+        """The offerer's follow its offer; the other side keeps them until it has answered."""
         pair.exchange()
         assert pair.caller.restart_ice(2, 2.0) == [MakeOffer(2, ice_restart=True)]
         assert pair.caller.candidate_gathered(2, candidate(1), 2.0) == []
-        [restart] = signals(pair.caller.offer_made(2, "offer 2", 2.0))
+        restart, batch = signals(pair.caller.offer_made(2, "offer 2", 2.0))
         assert isinstance(restart, IceRestart)
+        assert isinstance(batch, IceCandidates)
+        assert batch.candidates == (candidate(1),)
         assert pair.callee.receive(restart, 1, 2.0) == [MakeAnswer(1, "offer 2")]
         theirs = IceCandidates(session_id="s", candidates=(candidate(2),))
         assert pair.callee.receive(theirs, 1, 2.0) == []
@@ -398,9 +410,7 @@ class TestRestart:
         [accept] = signals(effects)
         assert isinstance(accept, IceRestartAccept)
         assert pair.caller.receive(accept, 2, 2.0) == [SetAnswer(2, "answer 2")]
-        [batch] = signals(pair.caller.answer_set(2, 2.0))
-        assert isinstance(batch, IceCandidates)
-        assert batch.candidates == (candidate(1),)
+        assert pair.caller.answer_set(2, 2.0) == []
 
     def test_unanswered_restart_can_be_tried_again(self, pair: Pair) -> None:
         """SDKs without ICE restart stay silent; another try makes a new offer."""
@@ -411,14 +421,14 @@ class TestRestart:
         pair.caller.offer_made(2, "offer 2", 2.0)
         assert pair.caller.restart_ice(2, 9.0) == [MakeOffer(2, ice_restart=True)]
 
-    def test_restart_renews_the_grace(self, pair: Pair) -> None:
-        """A restart on a lost path has the whole grace time."""
+    def test_restart_gains_no_time(self, pair: Pair) -> None:
+        """A lost path ends the leg after the grace, whatever was tried meanwhile."""
         pair.exchange()
         pair.caller.ice_state_changed(2, ICE.FAILED, 10.0)
         pair.caller.restart_ice(2, 35.0)
-        assert pair.caller.deadline() == 65.0
-        pair.caller.ice_state_changed(2, ICE.CONNECTED, 36.0)
-        assert pair.caller.deadline() is None
+        assert pair.caller.leg_state(2) is LegState.FAILED
+        pair.caller.tick(40.0)
+        assert pair.caller.leg_state(2) is LegState.CLOSED
 
     def test_restart_of_the_answerer_is_answered(self, pair: Pair) -> None:
         """Some SDKs let the answerer start one: answered, unless ours is under way."""

@@ -8,6 +8,7 @@ from ringmesh.calls.book import CallBook
 from ringmesh.calls.config import CallConfig
 from ringmesh.calls.effects import CallEvent, Ignored, IgnoredReason, Notify, Send
 from ringmesh.calls.ended import MAX_ENDED
+from ringmesh.calls.machine import Elsewhere
 from ringmesh.calls.transitions import SessionState
 from ringmesh.signals import Accept, Call, CallType, HangUp, IceRestart, Reject, Signal
 from tests.calls.simulation import World, connect
@@ -52,6 +53,7 @@ class TestDevices:
         assert desk.sent == []
         assert ann.states == phone.states == [SessionState.CONNECTED]
         assert "iceCandidates from 1: ended-session" in desk.ignored
+        assert desk.rings[0].elsewhere == Elsewhere("python", phone.name)
 
     def test_rejected_elsewhere(self, world: World) -> None:
         """A reject on one device ends the ringing on the other, with nothing sent twice."""
@@ -75,16 +77,43 @@ class TestDevices:
         }
 
     def test_both_devices_accept(self, world: World) -> None:
-        """The first accept wins; the other device gives up by itself and does no harm."""
+        """The first accept wins; the caller turns the other device away at once."""
         ann, phone, desk = world.device(1), world.device(2), world.device(2)
+        ann.call(2)
+        world.run(1)
+        phone.accept()
+        desk.accept()
+        world.run(0.1)
+        assert ann.states == phone.states == [SessionState.CONNECTED]
+        assert desk.history[-1] == "session_closed answered-elsewhere"
+        assert desk.calls == []
+        assert desk.rings[0].elsewhere == Elsewhere("python", "")
+
+    def test_both_devices_accept_a_foreign_call(self, world: World) -> None:
+        """A caller who does not turn devices away: the second finds no path, and does no harm."""
+        ann, phone, desk = world.device(1, foreign=True), world.device(2), world.device(2)
         ann.call(2)
         world.run(1)
         phone.accept()
         desk.accept()
         world.run(100)
         assert ann.states == phone.states == [SessionState.CONNECTED]
-        assert desk.history[-1] == "session_closed connection-failed"
         assert desk.calls == []
+
+    def test_a_device_that_was_turned_away_ends_nothing(self, world: World) -> None:
+        """What it says later is not taken for the winner's word."""
+        ann, phone, desk = world.device(1), world.device(2), world.device(2, foreign=True)
+        call = ann.call(2)
+        world.run(1)
+        phone.accept()
+        desk.accept()
+        world.run(0.03)
+        for signal in (HangUp(session_id=call.session_id), Reject(session_id=call.session_id)):
+            ann.receive(signal, 2, desk.name)
+        assert ann.states == [SessionState.CONNECTED]
+        assert ann.ignored[-2:] == ["hangUp from 2: other-device", "reject from 2: other-device"]
+        ann.receive(HangUp(session_id=call.session_id), 2, phone.name)
+        assert ann.calls == []
 
     def test_accept_and_reject_at_once(self, world: World) -> None:
         """Accept here, reject there: whichever reaches the caller first holds for all."""

@@ -6,7 +6,7 @@ import pytest
 
 from ringmesh.calls.config import CallConfig
 from ringmesh.calls.transitions import SessionState
-from ringmesh.signals import Accept, Call, CallType, Reject
+from ringmesh.signals import Accept, Call, CallType, Reject, Signal
 from tests.calls.simulation import Device, Faults, World
 
 
@@ -111,16 +111,16 @@ def test_a_full_book_still_resolves_glare(world: World) -> None:
 class Stubborn(Device):
     """An SDK without glare handling: it rings although it is dialling that very person."""
 
-    def receive(self, signal: object, sender_id: int) -> None:
+    def receive(self, signal: Signal, sender_id: int, sender: str = "") -> None:
         """Hide our own dialling from the book while it takes a foreign call."""
         own = {k: c for k, c in self.book.calls.items() if c.is_outgoing}
         if isinstance(signal, Call) and signal.session_id not in own:
             for session_id in own:
                 del self.book._calls[session_id]
-            super().receive(signal, sender_id)
+            super().receive(signal, sender_id, sender)
             self.book._calls.update(own)
         else:
-            super().receive(signal, sender_id)  # type: ignore[arg-type]
+            super().receive(signal, sender_id, sender)
 
 
 def stubborn(world: World, user_id: int) -> Stubborn:

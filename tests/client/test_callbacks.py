@@ -20,6 +20,7 @@ from ringmesh import (
     RemoteStreamReceived,
     RTCSessionStateCallback,
     SessionClosed,
+    UserRinging,
 )
 from ringmesh.client import events
 from ringmesh.signals import Accept, HangUp, Reject
@@ -126,7 +127,7 @@ async def test_events_tell_the_whole_story(sign_in: SignIn) -> None:
         await told(outgoing, ConnectedToUser)
         await incoming.hang_up()
     kinds = [type(event) for event in story]
-    assert kinds[0] is CallAcceptedByUser
+    assert kinds[:2] == [UserRinging, CallAcceptedByUser]
     assert kinds[-1] is SessionClosed
     assert [event async for event in outgoing.events()] == []
 

@@ -29,7 +29,9 @@ from ringmesh.signals import (
     IceCandidates,
     IceRestart,
     IceRestartAccept,
+    IceRestartRequest,
     Reject,
+    Ringing,
     Signal,
     Update,
 )
@@ -158,7 +160,7 @@ _BASE = {
 _SIGNALS = st.one_of(
     *(st.builds(kind, **_BASE, sdp=_LONG_TEXTS) for kind in (Call, Accept)),
     *(st.builds(kind, **_BASE, sdp=_LONG_TEXTS) for kind in (IceRestart, IceRestartAccept)),
-    *(st.builds(kind, **_BASE) for kind in (Reject, HangUp)),
+    *(st.builds(kind, **_BASE) for kind in (Reject, HangUp, Ringing, IceRestartRequest)),
     st.builds(Update, **_BASE, sdp=st.none() | _LONG_TEXTS, sdp_type=st.none() | _TEXTS),
     st.builds(IceCandidates, **_BASE, candidates=st.lists(_CANDIDATES, max_size=4).map(tuple)),
 )
@@ -181,6 +183,8 @@ def test_round_trip(signal: Signal) -> None:
         IceCandidates(**BASE, candidates=()),
         IceRestart(**BASE, sdp=SDP),
         IceRestartAccept(**BASE, sdp=SDP),
+        IceRestartRequest(**BASE),
+        Ringing(**BASE),
         Update(**BASE),
     ],
     ids=lambda signal: type(signal).__name__,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,6 +11,7 @@ from ringmesh.calls.effects import Effect, Ignored, IgnoredReason, Send
 from ringmesh.calls.ended import EndedCalls
 from ringmesh.calls.leg import CallFacts
 from ringmesh.calls.machine import CallMachine
+from ringmesh.calls.recovery import offer_fields
 from ringmesh.calls.transitions import EndReason
 from ringmesh.errors import ConfigurationError, InvalidStateError
 from ringmesh.signals import Accept, Call, CallType, HangUp, Reject, Signal, UserInfo
@@ -31,6 +32,7 @@ class _Parked:
     facts: CallFacts
     offer: Call
     rival: CallMachine
+    device: str
 
 
 class CallBook:
@@ -108,20 +110,25 @@ class CallBook:
         self._calls[call.session_id] = call
         return [CallEffects(call, effects)]
 
-    def receive(self, signal: Signal, sender_id: int, now: float) -> list[CallEffects]:
-        """Take any call signal, those of our own other devices included."""
+    def receive(
+        self, signal: Signal, sender_id: int, now: float, device: str = ""
+    ) -> list[CallEffects]:
+        """Take any call signal, those of our own other devices included.
+
+        `device` tells the sender's devices apart; empty where that is not known.
+        """
         self._sweep(now)
         call = self._calls.get(signal.session_id)
         if sender_id == self._own_id:
-            results = self._own_signal(signal, call, now)
+            results = self._own_signal(signal, call, now, device)
         elif call is not None:
-            results = self._signal_for(call, signal, sender_id, now)
+            results = self._signal_for(call, signal, sender_id, now, device)
         elif signal.session_id in self._parked:
             results = self._signal_for_parked(signal, sender_id, now)
         elif self._ended.knows(signal.session_id, sender_id, now):
             results = [CallEffects(None, [self._ended.answer(signal, sender_id, now)])]
         elif isinstance(signal, Call):
-            results = self._new_call(signal, sender_id, now)
+            results = self._new_call(signal, sender_id, now, device)
         else:
             if isinstance(signal, HangUp) and signal.session_id not in self._ended:
                 # Its call may still be on the way.
@@ -137,12 +144,23 @@ class CallBook:
 
     def tick(self, now: float) -> list[CallEffects]:
         """Do what is due in every call."""
-        results = [CallEffects(call, call.tick(now)) for call in self._calls.values()]
+        return self._in_all(lambda call: call.tick(now), now)
+
+    def network_changed(self, now: float) -> list[CallEffects]:
+        """Our own network address changed."""
+        return self._in_all(lambda call: call.network_changed(now), now)
+
+    def network_is_back(self, now: float) -> list[CallEffects]:
+        """The network, or the chat connection, is back after it was gone."""
+        return self._in_all(lambda call: call.network_is_back(now), now)
+
+    def _in_all(self, act: Callable[[CallMachine], list[Effect]], now: float) -> list[CallEffects]:
+        results = [CallEffects(call, act(call)) for call in self._calls.values()]
         return [result for result in results if result.effects] + self._sweep(now)
 
     # Incoming calls
 
-    def _new_call(self, offer: Call, sender_id: int, now: float) -> list[CallEffects]:
+    def _new_call(self, offer: Call, sender_id: int, now: float, device: str) -> list[CallEffects]:
         facts = self._facts_of(offer, sender_id)
         if facts is None:
             return _ignored(offer, sender_id, IgnoredReason.INVALID_CALL)
@@ -150,16 +168,16 @@ class CallBook:
             return _ignored(offer, sender_id, IgnoredReason.TOO_MANY_PEOPLE)
         rival = self._dialling(sender_id) if facts.opponents_ids == (self._own_id,) else None
         if rival is not None and sender_id < self._own_id:
-            return self._adopt(rival, facts, offer, now, hang_up=True)
+            return self._adopt(rival, _Parked(facts, offer, rival, device), now, hang_up=True)
         if rival is not None:
             if all(parked.rival is not rival for parked in self._parked.values()):
-                self._parked[facts.session_id] = _Parked(facts, offer, rival)
+                self._parked[facts.session_id] = _Parked(facts, offer, rival, device)
             return _ignored(offer, sender_id, IgnoredReason.GLARE)
         if len(self._calls) >= self._config.max_calls:
             return [CallEffects(None, self._refuse(facts, now))]
         call = CallMachine(facts, self._config, ringing_since=now)
         self._calls[facts.session_id] = call
-        return [CallEffects(call, call.ring(sender_id, offer, now))]
+        return [CallEffects(call, call.ring(sender_id, offer, now, device))]
 
     def _facts_of(self, offer: Call, sender_id: int) -> CallFacts | None:
         """What a first ``call`` claims; None when it cannot be true."""
@@ -189,7 +207,7 @@ class CallBook:
     # Signals of known calls
 
     def _signal_for(
-        self, call: CallMachine, signal: Signal, sender_id: int, now: float
+        self, call: CallMachine, signal: Signal, sender_id: int, now: float, device: str
     ) -> list[CallEffects]:
         parked = self._parked_behind(call)
         if (
@@ -199,14 +217,14 @@ class CallBook:
             and call.is_unanswered
         ):
             # Its SDK knows no glare and calls us busy with its own call to us: take that one.
-            return self._adopt(call, parked.facts, parked.offer, now, hang_up=False)
-        return [CallEffects(call, call.receive(signal, sender_id, now))]
+            return self._adopt(call, parked, now, hang_up=False)
+        return [CallEffects(call, call.receive(signal, sender_id, now, device))]
 
     def _own_signal(
-        self, signal: Signal, call: CallMachine | None, now: float
+        self, signal: Signal, call: CallMachine | None, now: float, device: str
     ) -> list[CallEffects]:
         if call is not None:
-            return [CallEffects(call, call.receive(signal, self._own_id, now))]
+            return [CallEffects(call, call.receive(signal, self._own_id, now, device))]
         if not isinstance(signal, Accept | Reject):
             return _ignored(signal, self._own_id, IgnoredReason.OWN_SIGNAL)
         parked = self._parked.pop(signal.session_id, None)
@@ -252,25 +270,28 @@ class CallBook:
         return _ignored(signal, sender_id, IgnoredReason.GLARE)
 
     def _adopt(
-        self, call: CallMachine, facts: CallFacts, offer: Call, now: float, *, hang_up: bool
+        self, call: CallMachine, parked: _Parked, now: float, *, hang_up: bool
     ) -> list[CallEffects]:
         """Let an outgoing call go on as the answerer of the other's session."""
+        facts = parked.facts
         word = HangUp(**call.facts.base())
         members = frozenset(call.members_ids)
         del self._calls[call.session_id]
         self._parked.pop(facts.session_id, None)
         self._ended.remember(call.session_id, now, members_ids=members, last_word=word)
         effects: list[Effect] = [Send(facts.caller_id, word)] if hang_up else []
-        effects += call.adopt(facts, offer, now)
+        effects += call.adopt(facts, parked.offer, now, device=parked.device)
         self._calls[facts.session_id] = call
         return [CallEffects(call, effects)]
 
     def _answer_instead(
         self, call: CallMachine, ringing: CallMachine, now: float, user_info: UserInfo | None
     ) -> list[CallEffects]:
-        offer = Call(**ringing.facts.base(), sdp=ringing.stored_offer(ringing.caller_id))
+        sdp, number, device = ringing.stored_offer(ringing.caller_id)
+        extra = {} if number is None else offer_fields(number)
+        offer = Call(**ringing.facts.base(), sdp=sdp, extra=extra)
         ended = CallEffects(ringing, ringing.end(EndReason.REPLACED, now))
-        effects = call.adopt(ringing.facts, offer, now, user_info)
+        effects = call.adopt(ringing.facts, offer, now, user_info, device)
         self._calls[call.session_id] = call
         return [ended, CallEffects(call, effects)]
 
@@ -286,6 +307,8 @@ class CallBook:
             if call.ended_at is not None:
                 members = frozenset(call.members_ids)
                 del self._calls[session_id]
+                if call.end_reason is EndReason.CALLER_LOST:  # and who comes back may ring again
+                    continue
                 self._ended.remember(
                     session_id, call.ended_at, members_ids=members, last_word=call.last_word()
                 )

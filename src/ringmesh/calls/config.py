@@ -26,6 +26,7 @@ class CallConfig:
         dialing_time_interval: from one ``call`` to its repeat; at least 3.
         connect_timeout: from answering, or being answered, to the first connection.
         disconnect_time_interval: how long a lost connection may take to come back.
+        automatic_ice_restart: look for a new path without being told to, when one is lost.
         max_calls: calls that this device takes part in at one time, ringing ones included.
 
     Raises:
@@ -35,7 +36,8 @@ class CallConfig:
     no_answer_timeout: float = 60.0
     dialing_time_interval: float = 5.0
     connect_timeout: float = 30.0
-    disconnect_time_interval: float = 30.0
+    disconnect_time_interval: float = 60.0
+    automatic_ice_restart: bool = True
     max_calls: int = 16
 
     def __post_init__(self) -> None:

@@ -18,10 +18,15 @@ from ringmesh.signals import Signal, UserInfo
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a signal to all devices of a user."""
+    """Send a signal to all devices of a user, or to one of them.
+
+    Attributes:
+        device: as `CallBook.receive` was told it; empty: all devices.
+    """
 
     user_id: int
     signal: Signal
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ class IgnoredReason(StrEnum):
     UNUSABLE_CANDIDATES = "unusable-candidates"
     UNSUPPORTED = "unsupported"
     GLARE = "glare"
+    OUTDATED = "outdated"
+    TOO_OFTEN = "too-often"
+    OTHER_DEVICE = "other-device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ class CallEvent(StrEnum):
     """What the application is told. Values are the names of the callbacks."""
 
     RECEIVE_NEW_SESSION = "on_receive_new_session"
+    USER_RINGING = "on_user_ringing"
     USER_NO_ANSWER = "on_user_no_answer"
     CALL_ACCEPTED_BY_USER = "on_call_accepted_by_user"
     CALL_REJECTED_BY_USER = "on_call_rejected_by_user"
@@ -123,7 +132,8 @@ class Notify:
         user_id: whom it is about; None for `CallEvent.SESSION_CLOSED`.
         user_info: what the signal behind it carried.
         detail: extra facts: ``{"reason": …}`` on a failure and on `CallEvent.SESSION_CLOSED`
-            (a value of `ringmesh.calls.transitions.EndReason`).
+            (a value of `ringmesh.calls.transitions.EndReason`); there also ``platform`` and
+            ``device`` when another device of ours settled the call.
     """
 
     event: CallEvent

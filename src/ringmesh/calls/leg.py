@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -12,11 +13,19 @@ from ringmesh.calls.effects import (
     CallEvent,
     ClosePeer,
     Effect,
+    IgnoredReason,
     MakeAnswer,
     MakeOffer,
     Notify,
     Send,
     SetAnswer,
+)
+from ringmesh.calls.recovery import (
+    ANSWER_NUMBER,
+    OFFER_NUMBER,
+    Recovery,
+    number_of,
+    offer_fields,
 )
 from ringmesh.calls.transitions import (
     EXCHANGED,
@@ -41,10 +50,18 @@ from ringmesh.signals import (
     IceCandidates,
     IceRestart,
     IceRestartAccept,
+    IceRestartRequest,
     Reject,
+    Ringing,
     Signal,
     UserInfo,
 )
+
+MAX_TURNED_AWAY = 16
+"""Devices of one user remembered whose answer came too late."""
+
+ANSWERED_ELSEWHERE = "answeredElsewhere"
+"""Extra field of the ``hangUp`` for such a device: the platform of the one that was first."""
 
 
 class BaseFields(TypedDict):
@@ -95,6 +112,7 @@ class Given:
         reason: why the leg ends, where the event alone does not say.
         failure: the engine's words.
         wait: seconds for `Limit.OFFER`.
+        number: of the offer, where it has one.
     """
 
     sdp: str = ""
@@ -103,9 +121,21 @@ class Given:
     reason: EndReason | None = None
     failure: str = ""
     wait: float = 0.0
+    number: int | None = None
 
 
 NOTHING = Given()
+
+_LOST = (LegState.DISCONNECTED, LegState.RECONNECTING, LegState.FAILED)
+_APPLYING = (RestartState.ACCEPTED, RestartState.ANSWERING, RestartState.REANSWERING)
+_ATTEMPTS = (
+    LegEvent.RESTART_ICE,
+    LegEvent.ASK_FOR_RESTART,
+    LegEvent.REPEAT_DUE,
+    LegEvent.ICE_RESTART,
+    LegEvent.ICE_RESTART_REQUEST,
+)
+"""Events of the restart table after which the path gets time to come back."""
 
 _REASONS = {
     LegEvent.REJECT: EndReason.REMOTE_REJECTED,
@@ -125,7 +155,19 @@ _TIME_UP_REASONS = {
 }
 
 _DESCRIBING = (Action.SEND_CALL, Action.SEND_ACCEPT)
+_DESCRIBING_RESTARTS = (Action.SEND_ICE_RESTART, Action.SEND_ICE_RESTART_ACCEPT)
 """Actions whose description is kept for repeats."""
+
+_EVENTS: dict[type[Signal], LegEvent] = {
+    Call: LegEvent.CALL,
+    Ringing: LegEvent.USER_RINGING,
+    Accept: LegEvent.ACCEPT,
+    Reject: LegEvent.REJECT,
+    HangUp: LegEvent.HANG_UP,
+    IceRestart: LegEvent.ICE_RESTART,
+    IceRestartAccept: LegEvent.ICE_RESTART_ACCEPT,
+    IceRestartRequest: LegEvent.ICE_RESTART_REQUEST,
+}
 
 
 class Leg:
@@ -133,8 +175,8 @@ class Leg:
 
     Attributes: `user_info` goes out with ``call`` and ``accept``. The others are read only:
     user_id, state, restart, offerer (we made the offer), end_reason and closed_at (once it is
-    closed), offer (their stored offer), limit_at and repeat_at (None when not running); times are
-    in monotonic seconds.
+    closed), offer (their stored offer), device (of theirs, that we talk to), recovery, limit_at and
+    repeat_at (None when not running); times are in monotonic seconds.
     """
 
     def __init__(self, user_id: int, facts: CallFacts, config: CallConfig) -> None:
@@ -145,13 +187,20 @@ class Leg:
         self.end_reason: EndReason | None = None
         self.closed_at = 0.0
         self.offer = ""
+        self.device = ""
         self.user_info: UserInfo = {}
+        self.recovery = Recovery(automatic=config.automatic_ice_restart)
         self.limit_at: float | None = None
         self.repeat_at: float | None = None
         self._facts = facts
         self._config = config
         self._local_sdp = ""
+        self._restart_sdp = ""
         self._said_at = 0.0
+        self._rang_at = -math.inf
+        self._told_ringing = False
+        self._platform = ""
+        self._turned_away: list[str] = []
         self._reported: CallEvent | None = None
         self._ours: list[IceCandidate] = []
         self._ours_count = 0
@@ -165,7 +214,9 @@ class Leg:
 
     def deadline(self) -> float | None:
         """When something is due."""
-        return min((at for at in (self.limit_at, self.repeat_at) if at is not None), default=None)
+        restart_at = None if self._restart_event() is None else self.recovery.due_at
+        times = (self.limit_at, self.repeat_at, restart_at)
+        return min((at for at in times if at is not None), default=None)
 
     def due(self, now: float) -> LegEvent | None:
         """The timer event that is due, the most final one first."""
@@ -173,7 +224,74 @@ class Leg:
             return LegEvent.TIME_UP
         if self.repeat_at is not None and self.repeat_at <= now:
             return LegEvent.REPEAT_DUE
-        return None
+        restart_at = self.recovery.due_at
+        return None if restart_at is None or restart_at > now else self._restart_event()
+
+    def _restart_event(self) -> LegEvent | None:
+        if self.recovery.due_at is None or self.state not in EXCHANGED:
+            return None
+        return self.recovery.event(self.state, self.restart, offerer=self.offerer)
+
+    # Signals
+
+    def event_of(self, signal: Signal, device: str, now: float) -> LegEvent | IgnoredReason:
+        """What a signal means here, or why it means nothing."""
+        event = _EVENTS.get(type(signal))
+        if event is None:
+            return IgnoredReason.UNSUPPORTED
+        if device and device in self._turned_away:
+            return IgnoredReason.OTHER_DEVICE
+        if not self.is_live:
+            return event
+        if isinstance(signal, Accept):
+            return self._accept_event(signal, device)
+        if isinstance(signal, IceRestartAccept):
+            old = self.recovery.is_old_answer(number_of(signal, ANSWER_NUMBER))
+            return IgnoredReason.OUTDATED if old else event
+        if isinstance(signal, IceRestart):
+            return self._restart_offer_event(number_of(signal, OFFER_NUMBER), now)
+        if isinstance(signal, IceRestartRequest):
+            if not self.offerer or self.restart in (RestartState.OFFERING, RestartState.REOFFERING):
+                return IgnoredReason.WRONG_STATE
+            return event if self.recovery.allows(now) else IgnoredReason.TOO_OFTEN
+        if isinstance(signal, Call):
+            self._heard_offer(signal, device)
+        return event
+
+    def _accept_event(self, accept: Accept, device: str) -> LegEvent | IgnoredReason:
+        number = number_of(accept, ANSWER_NUMBER)
+        if self.state is LegState.DIALLING:
+            if number not in (None, 1):
+                return IgnoredReason.OUTDATED
+            self.device, self._platform = device, accept.platform
+            self.recovery.numbered = number is not None
+        return LegEvent.ACCEPT
+
+    def _heard_offer(self, call: Call, device: str) -> None:
+        if self.state in (LegState.NEW, LegState.RINGING, LegState.AWAITING_OFFER):
+            self.device, self._platform = device, call.platform
+            self.recovery.numbered = number_of(call, OFFER_NUMBER) is not None
+
+    def _restart_offer_event(self, number: int | None, now: float) -> LegEvent | IgnoredReason:
+        if self.recovery.is_old_offer(number):
+            return IgnoredReason.OUTDATED
+        if not self.recovery.gives_way(self.restart, now, offerer=self.offerer):
+            return IgnoredReason.GLARE
+        if not self.recovery.allows(now):
+            return IgnoredReason.TOO_OFTEN
+        again = self.recovery.is_same_offer(number)
+        return LegEvent.ICE_RESTART_AGAIN if again else LegEvent.ICE_RESTART
+
+    def turn_away(self, accept: Accept, device: str) -> list[Effect] | None:
+        """Tell a device that another one of the same user was first; None if it was not so."""
+        taken = self.state is LegState.ACCEPTED or self.state in EXCHANGED
+        if not (taken and self.offerer and device and self.device and device != self.device):
+            return None
+        if device not in self._turned_away:
+            self._turned_away = [*self._turned_away, device][-MAX_TURNED_AWAY:]
+        platform = self._platform or "unknown"
+        word = HangUp(**self._facts.base(), extra={ANSWERED_ELSEWHERE: platform})
+        return [Send(self.user_id, word, device)]
 
     def apply(self, event: LegEvent, now: float, given: Given = NOTHING) -> list[Effect] | None:
         """Take an event. None, and no change, when the tables do not allow it."""
@@ -189,15 +307,14 @@ class Leg:
         transition = RESTART_TRANSITIONS.get((self.restart, event))
         if transition is None or self.state not in EXCHANGED:
             return None
-        if event in (LegEvent.RESTART_ICE, LegEvent.ICE_RESTART):
-            self._ours_count = 0
-            self._ours.clear()
-            if self.limit_at is not None:  # the restart gets the whole time
-                self.limit_at = now + self._seconds(LIMITS[self.state], given)
         if event in (LegEvent.ICE_RESTART, LegEvent.ICE_RESTART_ACCEPT):
             self._theirs_count = 0
         effects = self._perform(transition.actions, now, given)
-        self.restart = transition.to
+        before, self.restart = self.restart, transition.to
+        if event in _ATTEMPTS:
+            self.recovery.attempted(now, self.state)
+        elif self.restart is RestartState.IDLE and before is not RestartState.IDLE:
+            self.recovery.finished(self.state)
         return effects + self._flush()
 
     def _enter(self, state: LegState, event: LegEvent, now: float, given: Given) -> list[Effect]:
@@ -208,6 +325,11 @@ class Leg:
             self.limit_at = None if limit is None else now + self._seconds(limit, given)
         if state is not LegState.DIALLING:
             self.repeat_at = None
+        if state is LegState.CONNECTED:
+            self.recovery.found(self.restart)
+        elif state in _LOST:
+            hopeless = state is LegState.FAILED
+            self.recovery.lost(now, offerer=self.offerer, hopeless=hopeless)
         if state is LegState.CLOSED:
             self._close(old, event, now, given)
             if old in WITH_PEER:
@@ -220,6 +342,7 @@ class Leg:
         else:
             self.end_reason = given.reason or _REASONS[event]
         self.restart = RestartState.IDLE
+        self.recovery.due_at = None
         self.closed_at = self._said_at = now
         self._ours.clear()
         self._theirs.clear()
@@ -254,16 +377,27 @@ class Leg:
                 self.offerer = True
                 yield MakeOffer(self.user_id)
             case Action.MAKE_RESTART_OFFER:
+                self._ours_count = 0
+                self._ours.clear()
+                self.recovery.offering(now)
                 yield MakeOffer(self.user_id, ice_restart=True)
             case Action.STORE_OFFER:
                 self.offer = given.sdp
+                self.recovery.stored(given.number)
             case Action.MAKE_ANSWER:
+                self._ours_count = 0
+                self._ours.clear()
+                self.recovery.answering()
                 yield MakeAnswer(self.user_id, self.offer)
             case Action.SET_ANSWER:
                 yield SetAnswer(self.user_id, given.sdp)
             case Action.TELL_FAILED:
                 failure = given.failure or "timeout"
                 yield from self._report(CallEvent.CONNECTION_FAILED_WITH_USER, failure)
+            case Action.TELL_RINGING:
+                if not self._told_ringing:
+                    self._told_ringing = True
+                    yield Notify(CallEvent.USER_RINGING, self.user_id)
             case Action.TELL_NO_ANSWER:
                 yield Notify(CallEvent.USER_NO_ANSWER, self.user_id)
             case Action.TELL_ACCEPTED:
@@ -272,6 +406,12 @@ class Leg:
                 yield Notify(CallEvent.CALL_REJECTED_BY_USER, self.user_id, given.user_info)
             case Action.TELL_HUNG_UP:
                 yield Notify(CallEvent.RECEIVE_HUNG_UP_FROM_USER, self.user_id, given.user_info)
+            case Action.REMIND_RINGING:
+                if self.recovery.numbered and (
+                    now - self._rang_at > self._config.dialing_time_interval
+                ):
+                    self._rang_at = now
+                    yield self._say(action, now, given)
             case Action.REMIND_ACCEPT | Action.REMIND_HANG_UP:
                 if now - self._said_at > self._config.dialing_time_interval:
                     yield self._say(action, now, given)
@@ -282,6 +422,8 @@ class Leg:
         self._said_at = now
         if given.sdp and action in _DESCRIBING:
             self._local_sdp = given.sdp
+        if given.sdp and action in _DESCRIBING_RESTARTS:
+            self._restart_sdp = given.sdp
         if action is Action.SEND_CALL:
             self.repeat_at = now + self._config.dialing_time_interval
         return Send(self.user_id, self._signal(action, given))
@@ -290,17 +432,27 @@ class Leg:
         base, leaving = self._facts.base(self.user_info), self._facts.base(given.farewell)
         match action:
             case Action.SEND_CALL:
-                return Call(**base, sdp=self._local_sdp)
+                extra = offer_fields(self.recovery.offer, self._config.dialing_time_interval)
+                return Call(**base, sdp=self._local_sdp, extra=extra)
+            case Action.REMIND_RINGING:
+                return Ringing(**self._facts.base())
             case Action.SEND_ACCEPT | Action.REMIND_ACCEPT:
-                return Accept(**base, sdp=self._local_sdp)
+                return Accept(**base, sdp=self._local_sdp, extra=self._answer_fields())
             case Action.SEND_REJECT:
                 return Reject(**leaving)
-            case Action.SEND_ICE_RESTART:
-                return IceRestart(**self._facts.base(), sdp=given.sdp)
-            case Action.SEND_ICE_RESTART_ACCEPT:
-                return IceRestartAccept(**self._facts.base(), sdp=given.sdp)
+            case Action.SEND_ICE_RESTART | Action.SEND_ICE_RESTART_AGAIN:
+                extra = offer_fields(self.recovery.offer)
+                return IceRestart(**self._facts.base(), sdp=self._restart_sdp, extra=extra)
+            case Action.SEND_ICE_RESTART_ACCEPT | Action.SEND_ICE_RESTART_ACCEPT_AGAIN:
+                extra = self._answer_fields()
+                return IceRestartAccept(**self._facts.base(), sdp=self._restart_sdp, extra=extra)
+            case Action.SEND_ICE_RESTART_REQUEST:
+                return IceRestartRequest(**self._facts.base())
             case _:
                 return HangUp(**leaving)
+
+    def _answer_fields(self) -> dict[str, str]:
+        return {ANSWER_NUMBER: str(self.recovery.answered)} if self.recovery.numbered else {}
 
     # Candidates
 
@@ -312,6 +464,8 @@ class Leg:
             return None
         if self.state is LegState.DIALLING and local_sdp is not None:
             self._local_sdp = local_sdp
+        if self.restart is RestartState.OFFERED and local_sdp is not None:
+            self._restart_sdp = local_sdp
         self._ours_count += 1
         self._ours.append(candidate)
         return self._flush()
@@ -330,11 +484,13 @@ class Leg:
         effects: list[Effect] = []
         if self.state not in EXCHANGED:
             return effects
-        if self._ours and self.restart is RestartState.IDLE:
+        # Other SDKs may drop candidates that come before they have taken the offer.
+        free = self.restart is RestartState.OFFERED and self.recovery.numbered
+        if self._ours and (free or self.restart is RestartState.IDLE):
             batch = IceCandidates(**self._facts.base(), candidates=tuple(self._ours))
             effects.append(Send(self.user_id, batch))
             self._ours.clear()
-        applying = self.restart in (RestartState.ACCEPTED, RestartState.ANSWERING)
+        applying = self.restart in _APPLYING
         if self._theirs and not applying:
             effects.append(AddCandidates(self.user_id, tuple(self._theirs)))
             self._theirs.clear()

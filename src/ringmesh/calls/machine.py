@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ringmesh.calls.config import CallConfig
 from ringmesh.calls.effects import (
     CallEvent,
@@ -9,11 +11,14 @@ from ringmesh.calls.effects import (
     Ignored,
     IgnoredReason,
     Notify,
+    Send,
     SwitchSession,
 )
-from ringmesh.calls.leg import NOTHING, CallFacts, Given, Leg
+from ringmesh.calls.leg import ANSWERED_ELSEWHERE, NOTHING, CallFacts, Given, Leg
+from ringmesh.calls.recovery import OFFER_NUMBER, REPEATS_EVERY, number_of
 from ringmesh.calls.transitions import (
     EXCHANGED,
+    WITH_PEER,
     EndReason,
     LegEvent,
     LegState,
@@ -42,15 +47,6 @@ _PENDING = {
 }
 _UNTOUCHED = {LegState.NEW, LegState.RINGING}
 
-_EVENTS: dict[type[Signal], LegEvent] = {
-    Call: LegEvent.CALL,
-    Accept: LegEvent.ACCEPT,
-    Reject: LegEvent.REJECT,
-    HangUp: LegEvent.HANG_UP,
-    IceRestart: LegEvent.ICE_RESTART,
-    IceRestartAccept: LegEvent.ICE_RESTART_ACCEPT,
-}
-
 _ICE_EVENTS = {
     IceConnectionState.CHECKING: LegEvent.ICE_CHECKING,
     IceConnectionState.CONNECTED: LegEvent.ICE_CONNECTED,
@@ -63,12 +59,28 @@ _ICE_EVENTS = {
 
 _WITH_SDP = (Call, Accept, IceRestart, IceRestartAccept)
 
+FOREIGN_SILENCE = 20.0
+"""Seconds without a repeat of ``call`` after which its caller counts as lost: SDKs repeat every 3
+or 5 seconds. Ringmesh clients say how often they repeat; then it is three times that, and 2 more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where else a call was settled: the platform and the device that did it."""
+
+    platform: str
+    device: str
+
 
 class CallMachine:
     """One call. `CallBook` creates it, dials it and gives it what the network brings.
 
     `now` is in seconds of any monotonic clock. Every method returns what the owner must do, in
     order; ask `deadline()` again after each.
+
+    Attributes:
+        elsewhere: where it was answered or declined, when another device of ours did that.
     """
 
     def __init__(
@@ -77,7 +89,10 @@ class CallMachine:
         """`ringing_since`: when it began to ring here; None for an outgoing call."""
         self._config = config
         self._ringing_since = ringing_since
+        self._heard_at = ringing_since or 0.0
+        self._silence = FOREIGN_SILENCE
         self._engaged = False
+        self.elsewhere: Elsewhere | None = None
         self._ended: tuple[EndReason, float] | None = None
         self._take(facts)
 
@@ -185,6 +200,14 @@ class CallMachine:
         idle = leg.restart in (RestartState.IDLE, RestartState.OFFERED)
         return leg.offerer and leg.state in EXCHANGED and idle
 
+    def can_ask_for_restart(self, user_id: int) -> bool:
+        """They made the offer, and understand it when we ask them for a restart.
+
+        Raises ConfigurationError for somebody who is not in the call.
+        """
+        leg = self._leg(user_id)
+        return not leg.offerer and leg.recovery.numbered and leg.state in EXCHANGED
+
     # The application
 
     def dial(self, now: float, user_info: UserInfo | None = None) -> list[Effect]:
@@ -227,18 +250,22 @@ class CallMachine:
         return self.leave(EndReason.HUNG_UP, now, user_info)
 
     def restart_ice(self, user_id: int, now: float) -> list[Effect]:
-        """Offer new ICE credentials to a member.
+        """Offer new ICE credentials to a member, or ask for theirs if they made the offer.
 
         Raises:
-            InvalidStateError: `can_restart_ice` is False.
+            InvalidStateError: neither `can_restart_ice` nor `can_ask_for_restart`.
             ConfigurationError: nobody with this id is in the call.
         """
-        if not self.can_restart_ice(user_id):
+        if self.can_restart_ice(user_id):
+            event = LegEvent.RESTART_ICE
+        elif self.can_ask_for_restart(user_id):
+            event = LegEvent.ASK_FOR_RESTART
+        else:
             raise InvalidStateError(
                 f"cannot restart ICE with user {user_id}: only the side that made the offer can, "
                 "after the answer, and one restart at a time"
             )
-        return self._leg(user_id).apply(LegEvent.RESTART_ICE, now) or []
+        return self._leg(user_id).apply(event, now) or []
 
     # The book
 
@@ -252,13 +279,18 @@ class CallMachine:
         """End the call without a word to the others."""
         return self._apply_all(LegEvent.DROP, now, Given(reason=reason))
 
-    def ring(self, sender_id: int, offer: Call, now: float) -> list[Effect]:
-        """Begin to ring, with the first offer."""
-        self._legs[sender_id].apply(LegEvent.CALL, now, Given(sdp=offer.sdp))
-        return [Notify(CallEvent.RECEIVE_NEW_SESSION, sender_id, offer.user_info)]
+    def ring(self, sender_id: int, offer: Call, now: float, device: str = "") -> list[Effect]:
+        """Begin to ring, with the first offer, which came from this device of the sender."""
+        effects: list[Effect] = [Notify(CallEvent.RECEIVE_NEW_SESSION, sender_id, offer.user_info)]
+        return effects + self.receive(offer, sender_id, now, device)
 
     def adopt(
-        self, facts: CallFacts, offer: Call, now: float, user_info: UserInfo | None = None
+        self,
+        facts: CallFacts,
+        offer: Call,
+        now: float,
+        user_info: UserInfo | None = None,
+        device: str = "",
     ) -> list[Effect]:
         """Go on as the answerer of another session with the same single opponent.
 
@@ -271,12 +303,13 @@ class CallMachine:
         self._engage(old.user_info if user_info is None else user_info)
         leg = self._legs[facts.caller_id]
         effects.append(Notify(CallEvent.CALL_ACCEPTED_BY_USER, leg.user_id, offer.user_info))
-        leg.apply(LegEvent.CALL, now, Given(sdp=offer.sdp))
+        self.receive(offer, facts.caller_id, now, device)
         return effects + (leg.apply(LegEvent.ANSWER, now) or [])
 
-    def stored_offer(self, user_id: int) -> str:
-        """The offer of a member who rings us; empty when there is none."""
-        return self._legs[user_id].offer
+    def stored_offer(self, user_id: int) -> tuple[str, int | None, str]:
+        """The offer of a member who rings us, its number, and the device it came from."""
+        leg = self._legs[user_id]
+        return leg.offer, 1 if leg.recovery.numbered else None, leg.device
 
     def last_word(self) -> Reject | HangUp | None:
         """What somebody should hear who has not noticed that the ended call is over.
@@ -289,31 +322,44 @@ class CallMachine:
 
     # The network
 
-    def receive(self, signal: Signal, sender_id: int, now: float) -> list[Effect]:
+    def receive(self, signal: Signal, sender_id: int, now: float, device: str = "") -> list[Effect]:
         """Take a signal of this session. What does not fit is answered with `Ignored`."""
         if self._ended:
             return [Ignored(sender_id, signal, IgnoredReason.ENDED_SESSION)]
         if sender_id == self.own_id:
-            return self._own_signal(signal, now)
+            return self._own_signal(signal, now, device)
         leg = self._legs.get(sender_id)
         if leg is None:
             return [Ignored(sender_id, signal, IgnoredReason.NOT_A_MEMBER)]
+        refusal = IgnoredReason.WRONG_STATE
+        effects: list[Effect] | None = None
         if isinstance(signal, IceCandidates):
             effects = leg.candidates_received(signal.candidates)
             refusal = IgnoredReason.UNUSABLE_CANDIDATES
-        elif type(signal) not in _EVENTS:
-            effects, refusal = None, IgnoredReason.UNSUPPORTED
+        elif isinstance(signal, HangUp) and ANSWERED_ELSEWHERE in signal.extra:
+            effects = self._turned_away(leg, signal, now, device)
+        elif isinstance(signal, Accept) and (turned := leg.turn_away(signal, device)) is not None:
+            effects = turned
+        elif isinstance(event := leg.event_of(signal, device, now), IgnoredReason):
+            refusal = event
         else:
-            effects = self._event_signal(leg, signal, now)
-            refusal = IgnoredReason.WRONG_STATE
+            effects = self._event_signal(leg, signal, event, now)
         return [Ignored(sender_id, signal, refusal)] if effects is None else effects
 
-    def _event_signal(self, leg: Leg, signal: Signal, now: float) -> list[Effect] | None:
+    def _event_signal(
+        self, leg: Leg, signal: Signal, event: LegEvent, now: float
+    ) -> list[Effect] | None:
+        if isinstance(signal, Call):
+            self._heard_at = now
+            every = number_of(signal, REPEATS_EVERY)
+            self._silence = FOREIGN_SILENCE if every is None else 3.0 * min(every, 60) + 2
         farewell = self._farewell(signal, leg.user_id)
         given = Given(
-            sdp=signal.sdp if isinstance(signal, _WITH_SDP) else "", user_info=signal.user_info
+            sdp=signal.sdp if isinstance(signal, _WITH_SDP) else "",
+            user_info=signal.user_info,
+            number=number_of(signal, OFFER_NUMBER),
         )
-        effects = leg.apply(_EVENTS[type(signal)], now, given)
+        effects = leg.apply(event, now, given)
         if farewell is None:
             return None if effects is None else self._conclude(effects, now)
         if effects is None:  # our leg to the caller was lost before, the others were not
@@ -321,13 +367,32 @@ class CallMachine:
             effects = [Notify(heard, leg.user_id, signal.user_info)]
         return effects + self.end(farewell, now)
 
-    def _own_signal(self, signal: Signal, now: float) -> list[Effect]:
+    def _own_signal(self, signal: Signal, now: float, device: str) -> list[Effect]:
         """Another device of ours said something; answering or declining settles it for us too."""
-        if self.is_ringing and isinstance(signal, Accept):
-            return self.end(EndReason.ANSWERED_ELSEWHERE, now)
-        if self.is_ringing and isinstance(signal, Reject):
-            return self.end(EndReason.REJECTED_ELSEWHERE, now)
-        return [Ignored(self.own_id, signal, IgnoredReason.OWN_SIGNAL)]
+        if not (self.is_ringing and isinstance(signal, Accept | Reject)):
+            return [Ignored(self.own_id, signal, IgnoredReason.OWN_SIGNAL)]
+        self.elsewhere = Elsewhere(signal.platform, device)
+        answered = isinstance(signal, Accept)
+        reason = EndReason.ANSWERED_ELSEWHERE if answered else EndReason.REJECTED_ELSEWHERE
+        return self.end(reason, now)
+
+    def _turned_away(
+        self, leg: Leg, signal: HangUp, now: float, device: str
+    ) -> list[Effect] | None:
+        """Somebody took the answer of another device of ours, or found his own turned away."""
+        if leg.user_id != self.caller_id:
+            gone = leg.is_live and leg.device in ("", device)
+            return self._apply_one(leg, LegEvent.DROP, now) if gone else None
+        if leg.state is LegState.CONNECTED or not self._engaged:
+            return None
+        self.elsewhere = Elsewhere(signal.extra[ANSWERED_ELSEWHERE], "")
+        word = HangUp(**self._facts.base(), extra=signal.extra)
+        others = [
+            Send(other.user_id, word)
+            for other in self._legs.values()
+            if other is not leg and other.is_live and other.recovery.numbered
+        ]
+        return [*others, *self.end(EndReason.ANSWERED_ELSEWHERE, now)]
 
     def _farewell(self, signal: Signal, sender_id: int) -> EndReason | None:
         """Why the call ends for everybody, if the caller says so with this signal."""
@@ -374,6 +439,24 @@ class CallMachine:
         event = _ICE_EVENTS.get(state)
         return [] if event is None else self._report(user_id, event, now)
 
+    def media_flow_changed(self, user_id: int, *, flowing: bool, now: float) -> list[Effect]:
+        """Media from this member stopped coming, or comes again."""
+        event = LegEvent.MEDIA_RESUMED if flowing else LegEvent.MEDIA_STOPPED
+        return self._report(user_id, event, now)
+
+    def network_changed(self, now: float) -> list[Effect]:
+        """Our address changed: every connection needs a new path."""
+        for leg in self._legs.values():
+            if leg.state in WITH_PEER:
+                leg.recovery.moved(now)
+        return self.tick(now)
+
+    def network_is_back(self, now: float) -> list[Effect]:
+        """The network, or the chat, is back: look for lost paths again, now."""
+        for leg in self._legs.values():
+            leg.recovery.hurry(now)
+        return self.tick(now)
+
     # Time
 
     def deadline(self) -> float | None:
@@ -386,7 +469,10 @@ class CallMachine:
     def tick(self, now: float) -> list[Effect]:
         """Do what is due. Harmless when nothing is."""
         if self.is_ringing and now >= self._ring_until():
-            return self.end(EndReason.NO_ANSWER, now)
+            waited = now - (self._ringing_since or 0.0)
+            unanswered = waited >= self._config.no_answer_timeout
+            reason = EndReason.NO_ANSWER if unanswered else EndReason.CALLER_LOST
+            return self.end(reason, now)
         effects: list[Effect] = []
         for leg in self._legs.values():
             event = leg.due(now)
@@ -415,7 +501,8 @@ class CallMachine:
             leg.user_info = user_info or {}
 
     def _ring_until(self) -> float:
-        return (self._ringing_since or 0.0) + self._config.no_answer_timeout
+        answer_by = (self._ringing_since or 0.0) + self._config.no_answer_timeout
+        return min(answer_by, self._heard_at + self._silence)
 
     def _group_waiting(self, now: float) -> float:
         """Seconds to wait for the offers of members who may still be ringing."""
@@ -427,6 +514,9 @@ class CallMachine:
         self, user_id: int, event: LegEvent, now: float, given: Given = NOTHING
     ) -> list[Effect]:
         return self._conclude(self._leg(user_id).apply(event, now, given) or [], now)
+
+    def _apply_one(self, leg: Leg, event: LegEvent, now: float) -> list[Effect]:
+        return self._conclude(leg.apply(event, now) or [], now)
 
     def _apply_all(self, event: LegEvent, now: float, given: Given = NOTHING) -> list[Effect]:
         effects: list[Effect] = []
@@ -441,4 +531,7 @@ class CallMachine:
         last = max(self._legs.values(), key=lambda leg: leg.closed_at)
         reason = last.end_reason or EndReason.HUNG_UP
         self._ended = (reason, now)
-        return [*effects, Notify(CallEvent.SESSION_CLOSED, detail={"reason": reason})]
+        detail: dict[str, str] = {"reason": reason}
+        if self.elsewhere is not None:
+            detail |= {"platform": self.elsewhere.platform, "device": self.elsewhere.device}
+        return [*effects, Notify(CallEvent.SESSION_CLOSED, detail=detail)]

@@ -34,6 +34,7 @@ class EndReason(StrEnum):
     REMOTE_HUNG_UP = "remote-hung-up"
     REMOTE_REJECTED = "remote-rejected"
     NO_ANSWER = "no-answer"
+    CALLER_LOST = "caller-lost"
     CONNECTION_FAILED = "connection-failed"
     CONNECTION_LOST = "connection-lost"
     ANSWERED_ELSEWHERE = "answered-elsewhere"
@@ -70,13 +71,17 @@ class LegEvent(StrEnum):
     LEAVE = "leave"
     DROP = "drop"
     RESTART_ICE = "restart ICE"
+    ASK_FOR_RESTART = "ask for restart"
     # the opponent's signals
     CALL = "call"
+    USER_RINGING = "ringing"
     ACCEPT = "accept"
     REJECT = "reject"
     HANG_UP = "hangUp"
     ICE_RESTART = "iceRestart"
+    ICE_RESTART_AGAIN = "iceRestart again"  # the offer answered last
     ICE_RESTART_ACCEPT = "iceRestartAccept"
+    ICE_RESTART_REQUEST = "iceRestartRequest"
     # the engine
     OFFER_MADE = "offer made"
     ANSWER_MADE = "answer made"
@@ -87,6 +92,8 @@ class LegEvent(StrEnum):
     ICE_DISCONNECTED = "ICE disconnected"
     ICE_FAILED = "ICE failed"
     ICE_CLOSED = "ICE closed"
+    MEDIA_STOPPED = "media stopped"
+    MEDIA_RESUMED = "media resumed"
     # time
     REPEAT_DUE = "repeat due"
     TIME_UP = "time up"
@@ -103,8 +110,10 @@ class Action(StrEnum):
     SEND_ACCEPT = "send accept"
     SEND_REJECT = "send reject"
     SEND_HANG_UP = "send hangUp"
+    REMIND_RINGING = "send ringing"  # not more often than a dialling interval
     REMIND_ACCEPT = "send accept again"  # not more often than a dialling interval
     REMIND_HANG_UP = "send hangUp again"  # not more often than a dialling interval
+    TELL_RINGING = "tell ringing"  # once
     TELL_NO_ANSWER = "tell no answer"
     TELL_ACCEPTED = "tell accepted"
     TELL_REJECTED = "tell rejected"
@@ -112,7 +121,10 @@ class Action(StrEnum):
     TELL_FAILED = "tell failed"
     MAKE_RESTART_OFFER = "make restart offer"
     SEND_ICE_RESTART = "send iceRestart"
+    SEND_ICE_RESTART_AGAIN = "send iceRestart again"
     SEND_ICE_RESTART_ACCEPT = "send iceRestartAccept"
+    SEND_ICE_RESTART_ACCEPT_AGAIN = "send iceRestartAccept again"
+    SEND_ICE_RESTART_REQUEST = "send iceRestartRequest"
 
 
 class Limit(StrEnum):
@@ -180,10 +192,11 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegEvent], Transition] = {
     **_from([_S.NEW], _E.DIAL, _S.OFFERING, _A.MAKE_OFFER),
     **_from([_S.OFFERING], _E.OFFER_MADE, _S.DIALLING, _A.SEND_CALL),
     **_from([_S.DIALLING], _E.REPEAT_DUE, _S.DIALLING, _A.SEND_CALL),
+    **_from([_S.DIALLING], _E.USER_RINGING, _S.DIALLING, _A.TELL_RINGING),
     **_from([_S.DIALLING], _E.ACCEPT, _S.ACCEPTED, _A.TELL_ACCEPTED, _A.SET_ANSWER),
     **_from([_S.ACCEPTED], _E.ANSWER_SET, _S.CONNECTING),
     # they offer
-    **_from([_S.NEW, _S.RINGING], _E.CALL, _S.RINGING, _A.STORE_OFFER),
+    **_from([_S.NEW, _S.RINGING], _E.CALL, _S.RINGING, _A.STORE_OFFER, _A.REMIND_RINGING),
     **_from([_S.RINGING], _E.ANSWER, _S.ANSWERING, _A.MAKE_ANSWER),
     **_from([_S.NEW], _E.AWAIT_OFFER, _S.AWAITING_OFFER),
     **_from([_S.AWAITING_OFFER], _E.CALL, _S.ANSWERING, _A.STORE_OFFER, _A.MAKE_ANSWER),
@@ -205,6 +218,9 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegEvent], Transition] = {
         _E.ICE_FAILED,
         _S.FAILED,
     ),
+    # media tells sooner than ICE does
+    **_from([_S.CONNECTED], _E.MEDIA_STOPPED, _S.DISCONNECTED),
+    **_from(_LOST, _E.MEDIA_RESUMED, _S.CONNECTED),
     # the end, by somebody's wish
     **_from([_S.NEW, _S.RINGING], _E.DECLINE, _S.CLOSED, _A.SEND_REJECT),
     **_from(LIVE, _E.LEAVE, _S.CLOSED, _A.SEND_HANG_UP),
@@ -236,10 +252,12 @@ class RestartState(StrEnum):
     """State of an ICE restart, in the legs whose state is one of `EXCHANGED`."""
 
     IDLE = "idle"
-    OFFERING = "offering"
+    OFFERING = "offering"  # the engine makes our offer
+    REOFFERING = "reoffering"  # so it does, but the offer is outdated already
     OFFERED = "offered"
-    ACCEPTED = "accepted"
-    ANSWERING = "answering"
+    ACCEPTED = "accepted"  # the engine applies their answer
+    ANSWERING = "answering"  # the engine makes our answer
+    REANSWERING = "reanswering"  # so it does, but there is a newer offer
 
 
 class RestartTransition(NamedTuple):
@@ -249,14 +267,35 @@ class RestartTransition(NamedTuple):
     actions: tuple[Action, ...] = ()
 
 
-_R, _T = RestartState, RestartTransition
+_R = RestartState
+RestartTable = dict[tuple[RestartState, LegEvent], RestartTransition]
+
+
+def _restart(
+    states: Iterable[RestartState], event: LegEvent, to: RestartState, *actions: Action
+) -> RestartTable:
+    return {(state, event): RestartTransition(to, actions) for state in states}
+
+
+_FREE = (_R.IDLE, _R.OFFERED, _R.ACCEPTED)
+OWN_OFFER = (_R.OFFERING, _R.REOFFERING, _R.OFFERED, _R.ACCEPTED)
+"""Restart states in which our own offer is under way."""
 
 RESTART_TRANSITIONS: Mapping[tuple[RestartState, LegEvent], RestartTransition] = {
-    (_R.IDLE, _E.RESTART_ICE): _T(_R.OFFERING, (_A.MAKE_RESTART_OFFER,)),
-    (_R.OFFERED, _E.RESTART_ICE): _T(_R.OFFERING, (_A.MAKE_RESTART_OFFER,)),
-    (_R.OFFERING, _E.OFFER_MADE): _T(_R.OFFERED, (_A.SEND_ICE_RESTART,)),
-    (_R.OFFERED, _E.ICE_RESTART_ACCEPT): _T(_R.ACCEPTED, (_A.SET_ANSWER,)),
-    (_R.ACCEPTED, _E.ANSWER_SET): _T(_R.IDLE),
-    (_R.IDLE, _E.ICE_RESTART): _T(_R.ANSWERING, (_A.STORE_OFFER, _A.MAKE_ANSWER)),
-    (_R.ANSWERING, _E.ANSWER_MADE): _T(_R.IDLE, (_A.SEND_ICE_RESTART_ACCEPT,)),
+    # we offer
+    **_restart(_FREE, _E.RESTART_ICE, _R.OFFERING, _A.MAKE_RESTART_OFFER),
+    **_restart(_FREE, _E.ICE_RESTART_REQUEST, _R.OFFERING, _A.MAKE_RESTART_OFFER),
+    **_restart([_R.OFFERING, _R.REOFFERING], _E.RESTART_ICE, _R.REOFFERING),
+    **_restart([_R.OFFERING], _E.OFFER_MADE, _R.OFFERED, _A.SEND_ICE_RESTART),
+    **_restart([_R.REOFFERING], _E.OFFER_MADE, _R.OFFERING, _A.MAKE_RESTART_OFFER),
+    **_restart([_R.OFFERED], _E.REPEAT_DUE, _R.OFFERED, _A.SEND_ICE_RESTART_AGAIN),
+    **_restart([_R.OFFERED], _E.ICE_RESTART_ACCEPT, _R.ACCEPTED, _A.SET_ANSWER),
+    **_restart([_R.ACCEPTED], _E.ANSWER_SET, _R.IDLE),
+    # they offer; where our own offer is under way, only if it has to give way
+    **_restart([_R.IDLE], _E.ASK_FOR_RESTART, _R.IDLE, _A.SEND_ICE_RESTART_REQUEST),
+    **_restart([_R.IDLE, *OWN_OFFER], _E.ICE_RESTART, _R.ANSWERING, _A.STORE_OFFER, _A.MAKE_ANSWER),
+    **_restart([_R.ANSWERING, _R.REANSWERING], _E.ICE_RESTART, _R.REANSWERING, _A.STORE_OFFER),
+    **_restart([_R.ANSWERING], _E.ANSWER_MADE, _R.IDLE, _A.SEND_ICE_RESTART_ACCEPT),
+    **_restart([_R.REANSWERING], _E.ANSWER_MADE, _R.ANSWERING, _A.MAKE_ANSWER),
+    **_restart([_R.IDLE], _E.ICE_RESTART_AGAIN, _R.IDLE, _A.SEND_ICE_RESTART_ACCEPT_AGAIN),
 }

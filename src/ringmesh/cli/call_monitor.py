@@ -120,6 +120,8 @@ class CallMonitor:
     def _note_state(self, person: Person, event: events.UserEvent) -> None:
         now = self._now()
         match event:
+            case events.UserRinging():
+                person.state = PersonState.RINGING
             case events.CallAcceptedByUser():
                 person.accepted_at = now
                 person.state = PersonState.ACCEPTED

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # slow to load
 class PersonState(StrEnum):
     """How far we are with one person, in words for people."""
 
-    CALLING = "ringing"
+    CALLING = "calling"
+    RINGING = "ringing"
     ACCEPTED = "answered"
     CONNECTING = "connecting"
     CONNECTED = "connected"

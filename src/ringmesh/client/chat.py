@@ -67,8 +67,8 @@ class Chat:
     """Open it, then let one task `serve` it to its end; `close` makes that end come.
 
     Args:
-        on_signal: called with (sender's user id, signal), also for what our own user's other
-            devices send.
+        on_signal: called with (sender's user id, signal, sender's resource), also for what our
+            own user's other devices send.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Chat:
         url: str,
         login: ChatLogin,
         settings: CubeChatConnectionSettings,
-        on_signal: Callable[[int, Signal], None],
+        on_signal: Callable[[int, Signal, str], None],
     ) -> None:
         self._url = url
         self._login = login
@@ -90,7 +90,7 @@ class Chat:
         self._leaving = False
         self._finished: RingmeshError | None = None
         self._ended = asyncio.Event()
-        self._sent: OrderedDict[str, tuple[int, Signal]] = OrderedDict()
+        self._sent: OrderedDict[str, tuple[int, Signal, str]] = OrderedDict()
 
     async def open(self) -> None:
         """Connect, authenticate and bind.
@@ -164,29 +164,33 @@ class Chat:
         except TimeoutError:
             await self._disconnect()
 
-    def send(self, user_id: int, signal: Signal) -> bool:
+    def send(self, user_id: int, signal: Signal, device: str = "") -> bool:
         """Queue a signal for a user, after those before; False if this connection is done for.
+
+        `device` is the resource of the only device that is to get it.
 
         A signal that cannot be written is dropped and logged.
         """
         if self._closing or self._leaving:
             return False
-        to = str(user_jid(user_id, self._login.app_id, self._login.domain))
+        to = user_jid(user_id, self._login.app_id, self._login.domain)
+        if device:
+            to = to.with_resource(device)
         try:
-            frame = encode_signal(signal, to, secrets.token_hex(12))
+            frame = encode_signal(signal, str(to), secrets.token_hex(12))
         except SignalError as error:
             _logger.error("signal not sent: %s", error)
             return True
         self._handle(self._stream.send(frame))
         if self._closing:
             return False
-        self._sent[frame] = user_id, signal
+        self._sent[frame] = user_id, signal, device
         if len(self._sent) > MAX_OUTGOING:
             self._sent.popitem(last=False)
         return True
 
-    def unconfirmed(self) -> list[tuple[int, Signal]]:
-        """Signals sent here whose arrival the server has not confirmed, oldest first.
+    def unconfirmed(self) -> list[tuple[int, Signal, str]]:
+        """What was given to `send` whose arrival the server has not confirmed, oldest first.
 
         Empty when the server does not confirm arrivals (XEP-0198).
         """
@@ -260,7 +264,7 @@ class Chat:
             return
         same_application = (sender.app_id, sender.domain) == (jid.app_id, jid.domain)
         if sender.user_id is not None and same_application:
-            self._on_signal(sender.user_id, signal)
+            self._on_signal(sender.user_id, signal, sender.resource)
 
     def _finish(self, reason: RingmeshError) -> None:
         if self._finished is None:

@@ -60,7 +60,7 @@ class CubeChatConnection:
     kept, since the call repeats it.
 
     Attributes:
-        on_signal: called on the event loop with (sender's user id, signal).
+        on_signal: called on the event loop with (sender's user id, signal, sender's resource).
         error: why the connection is down, None while it is up.
     """
 
@@ -73,7 +73,7 @@ class CubeChatConnection:
         policy: ReconnectPolicy | None = None,
     ) -> None:
         longest = settings.reconnection_timeout / 1000
-        self.on_signal: Callable[[int, Signal], None] | None = None
+        self.on_signal: Callable[[int, Signal, str], None] | None = None
         self.error: RingmeshError | None = None
         self._rest = rest
         self._endpoints = endpoints
@@ -89,7 +89,7 @@ class CubeChatConnection:
         self._chat: Chat | None = None
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
-        self._pending: deque[tuple[float, int, Signal]] = deque(maxlen=MAX_PENDING)
+        self._pending: deque[tuple[float, int, Signal, str]] = deque(maxlen=MAX_PENDING)
 
     @property
     def state(self) -> CubeChatConnectionState:
@@ -151,19 +151,19 @@ class CubeChatConnection:
         self._destroyed = True
         self._states.close()
 
-    def send_signal(self, user_id: int, signal: Signal) -> None:
+    def send_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
         """Send to all devices of a user, in order; kept for later while the connection is down."""
         chat = self._chat
-        if chat is not None and self.is_authenticated() and chat.send(user_id, signal):
+        if chat is not None and self.is_authenticated() and chat.send(user_id, signal, device):
             return
-        self._keep(user_id, signal)
+        self._keep(user_id, signal, device)
 
-    def _keep(self, user_id: int, signal: Signal) -> None:
+    def _keep(self, user_id: int, signal: Signal, device: str) -> None:
         if isinstance(signal, Call):
             return
         if len(self._pending) == MAX_PENDING:
             _logger.warning("chat is down and too many signals wait: dropped the oldest")
-        self._pending.append((asyncio.get_running_loop().time(), user_id, signal))
+        self._pending.append((asyncio.get_running_loop().time(), user_id, signal, device))
 
     def _flush(self, chat: Chat) -> None:
         oldest = asyncio.get_running_loop().time() - MAX_PENDING_AGE
@@ -219,8 +219,8 @@ class CubeChatConnection:
             self.error = await chat.serve()
         finally:
             self._chat = None
-            for user_id, signal in chat.unconfirmed():
-                self._keep(user_id, signal)
+            for user_id, signal, device in chat.unconfirmed():
+                self._keep(user_id, signal, device)
         if not self._leaving:
             _logger.info("chat connection lost: %s", self.error)
             self._set_state(CubeChatConnectionState.RECONNECTING)
@@ -268,10 +268,10 @@ class CubeChatConnection:
         if not first.done():
             first.set_exception(error)
 
-    def _receive(self, user_id: int, signal: Signal) -> None:
+    def _receive(self, user_id: int, signal: Signal, device: str) -> None:
         try:
             if self.on_signal is not None:
-                self.on_signal(user_id, signal)
+                self.on_signal(user_id, signal, device)
         except Exception:
             _logger.exception("%s from user %d broke", type(signal).__name__, user_id)
 

@@ -165,9 +165,9 @@ class P2PClient:
         `InvalidStateError` when the client is closed."""
         return await self._hub.wait_for(kinds, None, timeout)
 
-    def _receive(self, user_id: int, signal: Signal) -> None:
+    def _receive(self, user_id: int, signal: Signal, device: str) -> None:
         if self._book is not None:
-            self._perform(self._book.receive(signal, user_id, self._now()))
+            self._perform(self._book.receive(signal, user_id, self._now(), device))
 
     def _dial(self, call: CallMachine, user_info: UserInfo) -> None:
         self._perform(self._require_book().dial(call, self._now(), user_info))
@@ -187,8 +187,8 @@ class P2PClient:
     def _perform_without_session(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Send(user_id, signal):
-                    self._chat.send_signal(user_id, signal)
+                case Send(user_id, signal, device):
+                    self._chat.send_signal(user_id, signal, device)
                 case Ignored(user_id, signal, reason):
                     _logger.info(
                         "ignored %s from user %d: %s",

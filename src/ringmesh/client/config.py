@@ -40,7 +40,9 @@ class RTCConfig:
         no_answer_timeout: seconds (1 to 3600) after which an unanswered call ends, on both sides.
         dialing_time_interval: seconds (3 to 60) between two repeats of an unanswered call.
         disconnect_time_interval: seconds (1 to 3600) that a lost connection to a user may take to
-            come back before that user counts as gone.
+            come back before that user counts as gone. Other SDKs wait 30 by default.
+        automatic_ice_restart: look for a new media path by itself when one is lost or the local
+            address changes.
         ice_servers: STUN and TURN servers; None asks the Ringmesh server for its own.
         always_relay_calls: send media through TURN only, which hides the parties' addresses.
         max_calls: calls at one time (1 to 100), ringing ones included; a further incoming one is
@@ -49,7 +51,8 @@ class RTCConfig:
 
     no_answer_timeout: float = DEFAULT_NO_ANSWER_TIMEOUT
     dialing_time_interval: float = DEFAULT_DIALING_TIME_INTERVAL
-    disconnect_time_interval: float = 30.0
+    disconnect_time_interval: float = 60.0
+    automatic_ice_restart: bool = True
     ice_servers: tuple[IceServer, ...] | None = None
     always_relay_calls: bool = False
     max_calls: int = 16
@@ -69,6 +72,7 @@ class RTCConfig:
             no_answer_timeout=self.no_answer_timeout,
             dialing_time_interval=self.dialing_time_interval,
             disconnect_time_interval=self.disconnect_time_interval,
+            automatic_ice_restart=self.automatic_ice_restart,
             max_calls=self.max_calls,
         )
 

@@ -71,6 +71,11 @@ class RemoteStreamRemoved(UserEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class UserRinging(UserEvent):
+    """A device of a person rings. Told by Ringmesh clients only."""
+
+
+@dataclass(frozen=True, slots=True)
 class UserNoAnswer(UserEvent):
     """A person did not answer in time."""
 

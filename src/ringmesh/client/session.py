@@ -28,7 +28,7 @@ from ringmesh.calls.effects import (
     SetAnswer,
     SwitchSession,
 )
-from ringmesh.calls.machine import CallMachine
+from ringmesh.calls.machine import CallMachine, Elsewhere
 from ringmesh.calls.transitions import EndReason, LegState, SessionState
 from ringmesh.client import events
 from ringmesh.client.callbacks import CallbackRunner
@@ -77,7 +77,7 @@ class SessionServices:
     Attributes:
         peers: how connections are made.
         callbacks: runs the application's callbacks.
-        send: hands a signal for a user to the chat.
+        send: hands a signal for a user, or for one device of theirs, to the chat.
         dial: starts an outgoing call.
         stepped: told after each step, since deadlines may have changed.
         closed: told when the call is over.
@@ -85,7 +85,7 @@ class SessionServices:
 
     peers: PeerSettings
     callbacks: CallbackRunner
-    send: Callable[[int, Signal], None]
+    send: Callable[[int, Signal, str], None]
     dial: Callable[[CallMachine, UserInfo], None]
     stepped: Callable[[], None]
     closed: Callable[[P2PSession], None]
@@ -103,6 +103,8 @@ class P2PSession:
         on_local_stream_received: called with (stream).
         on_remote_stream_received: called with (session, user_id, stream).
         on_remote_stream_removed: called with (session, user_id, stream).
+        on_user_ringing: called with (session, user_id) when a device of theirs rings. Ringmesh
+            clients tell; towards others nobody knows more than that we are calling.
         on_user_no_answer: called with (session, user_id).
         on_call_accepted_by_user: called with (session, user_id, user_info).
         on_call_rejected_by_user: called with (session, user_id, user_info).
@@ -126,6 +128,7 @@ class P2PSession:
         self.on_remote_stream_removed: Callable[[P2PSession, int, RemoteStream], object] | None = (
             None
         )
+        self.on_user_ringing: Callable[[P2PSession, int], object] | None = None
         self.on_user_no_answer: Callable[[P2PSession, int], object] | None = None
         self.on_call_accepted_by_user: Callable[[P2PSession, int, UserInfo], object] | None = None
         self.on_call_rejected_by_user: Callable[[P2PSession, int, UserInfo], object] | None = None
@@ -194,6 +197,11 @@ class P2PSession:
     def close_reason(self) -> EndReason | None:
         """Why the call ended; None while it has not."""
         return self._call.end_reason
+
+    @property
+    def answered_elsewhere(self) -> Elsewhere | None:
+        """Where our user answered or declined this call, when it was on another device."""
+        return self._call.elsewhere
 
     def connection_state_for_user(self, user_id: int) -> LegState:
         """How far it is towards one person. Raises `ConfigurationError` for anybody else."""
@@ -284,7 +292,9 @@ class P2PSession:
     async def ice_restart(self, user_id: int) -> None:
         """Look for a new media path; goes on in the background.
 
-        Raises `InvalidStateError` unless `can_initiate_ice_restart`.
+        Lost paths are looked for anyway, unless `RTCConfig` says otherwise. Where the other side
+        has to begin it is asked to. Raises `InvalidStateError` when it would not understand, see
+        `can_initiate_ice_restart`.
         """
         self._step(self._call.restart_ice(user_id, self._now()))
 
@@ -327,8 +337,8 @@ class P2PSession:
             if isinstance(effect, MakeOffer | MakeAnswer) and self._peers.local_stream is None:
                 self._init_local_stream(None)
             match effect:
-                case Send(user_id, signal):
-                    self._services.send(user_id, signal)
+                case Send(user_id, signal, device):
+                    self._services.send(user_id, signal, device)
                 case MakeOffer(user_id, ice_restart):
                     self._peers.make_offer(user_id, ice_restart=ice_restart)
                 case MakeAnswer(user_id, offer):
@@ -388,6 +398,8 @@ class P2PSession:
     def _init_local_stream(self, stream: LocalStream | None) -> LocalStream:
         if stream is not None and stream.closed:
             raise InvalidStateError("the stream is closed")
+        if self.close_reason is not None:
+            raise InvalidStateError("the call is over")
         if self._blank_stream is not None:
             self._blank_stream.close()
             self._blank_stream = None
@@ -409,6 +421,7 @@ class P2PSession:
 
 
 _EVENTS = {
+    CallEvent.USER_RINGING: events.UserRinging,
     CallEvent.USER_NO_ANSWER: events.UserNoAnswer,
     CallEvent.CONNECTING_TO_USER: events.ConnectingToUser,
     CallEvent.CONNECTED_TO_USER: events.ConnectedToUser,

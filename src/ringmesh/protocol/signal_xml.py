@@ -17,7 +17,9 @@ from ringmesh.signals import (
     IceCandidates,
     IceRestart,
     IceRestartAccept,
+    IceRestartRequest,
     Reject,
+    Ringing,
     Signal,
     Update,
     UserInfo,
@@ -41,6 +43,8 @@ _TYPES: dict[str, type[Signal]] = {
     "iceCandidates": IceCandidates,
     "iceRestart": IceRestart,
     "iceRestartAccept": IceRestartAccept,
+    "iceRestartRequest": IceRestartRequest,
+    "ringing": Ringing,
     "update": Update,
 }
 _NAMES = {signal_type: name for name, signal_type in _TYPES.items()}
