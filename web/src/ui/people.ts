@@ -7,7 +7,7 @@ import {logo} from './logo';
 import {announce, notice} from './notices';
 import {openSettings} from './settings';
 
-const REFRESH_MS = 4_000;
+const REFRESH_MS = 3_000;
 const SEARCH_DELAY_MS = 300;
 const SEARCH_LEAST = 4;
 const MOST = 3;
