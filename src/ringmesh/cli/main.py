@@ -9,6 +9,7 @@ import typer
 from ringmesh.cli.admin import app_commands, user_commands
 from ringmesh.cli.answer import answer
 from ringmesh.cli.call import call
+from ringmesh.cli.doctor import doctor
 from ringmesh.cli.exit_code import exit_code_of
 from ringmesh.cli.serve import serve
 from ringmesh.errors import RingmeshError
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(call)
 app.command()(answer)
+app.command()(doctor)
 app.add_typer(app_commands, name="app")
 app.add_typer(user_commands, name="user")
 
