@@ -36,6 +36,8 @@ _UNMEASURED_BYTES = len(b"<a></a>") * MAX_DEPTH  # a shorter frame is never too 
 _NAME = re.compile(rb"<([A-Za-z_][\w.:-]*+)(?=[ \t\r\n/>])")
 _ATTRIBUTE = re.compile(rb"""[ \t\r\n]++([^\s=]++)\s*+=\s*+("[^"]*+"|'[^']*+')""")
 _PLAIN_TAG = re.compile(rb'<[a-z]++(?: [a-z]++="[^"]*+")*+ ?/?>')
+_PLAIN_MESSAGE = re.compile(rb'<message((?: [a-z]++="[^"&<\t\r\n\x80-\xff]*+")*+)>')
+_PLAIN_ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*+\?>[ \t\r\n]*+")
 _RELAYED_NAME = re.compile(r"[\w.-]++")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*+")
@@ -70,17 +72,7 @@ def check(frame: bytes) -> CheckedStanza:
         StanzaError: it is not exactly one well-formed, bounded element without DTD,
             processing instruction and comment, or it forges a carbon copy.
     """
-    if len(frame) > MAX_FRAME_BYTES:
-        raise StanzaError(f"frame longer than {MAX_FRAME_BYTES} octets")
-    frame = frame.strip(b" \t\r\n")
-    if declaration := _DECLARATION.match(frame):
-        frame = frame[declaration.end() :]
-    try:
-        return _check_legal(frame)
-    except ExpatError as error:
-        if error.code != _INVALID_TOKEN:
-            raise StanzaError(str(error)) from None
-    return _check_leniently(frame)
+    return _check_plain(frame) or _check_any(frame)
 
 
 def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
@@ -105,6 +97,50 @@ def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
 @lru_cache(maxsize=16384)  # one entry per device that is sending
 def _sender(jid: str) -> bytes:
     return f' from="{escape_attribute(jid)}"'.encode()
+
+
+def _check_plain(frame: bytes) -> CheckedStanza | None:
+    """The check of a message as SDKs mostly write it; None for anything else, good or bad.
+
+    It gives what `_check_any` would give, with less work: expat runs without calling back, which
+    is most of the cost at a server that is not busy.
+    """
+    tag = _PLAIN_MESSAGE.match(frame)
+    if (
+        tag is None
+        or len(frame) > MAX_FRAME_BYTES
+        or b"!" in frame
+        or b"?" in frame  # so no DTD, processing instruction, comment or CDATA section
+        or frame.count(b"<") > 2 * MAX_DEPTH
+        or frame.rfind(b"forwarded") >= 0
+        or not frame.endswith(b">")
+    ):
+        return None
+    attributes = dict(_PLAIN_ATTRIBUTE.findall(tag[1].decode()))
+    xmlns = attributes.pop("xmlns", None)
+    if xmlns not in (None, ns.CLIENT) or len(attributes) > MAX_ATTRIBUTES:
+        return None
+    try:
+        ParserCreate("utf-8", " ", None).Parse(frame, True)
+    except ExpatError:
+        return None
+    return CheckedStanza(
+        "message", ns.CLIENT, attributes, frame, len(b"<message"), xmlns is not None
+    )
+
+
+def _check_any(frame: bytes) -> CheckedStanza:
+    if len(frame) > MAX_FRAME_BYTES:
+        raise StanzaError(f"frame longer than {MAX_FRAME_BYTES} octets")
+    frame = frame.strip(b" \t\r\n")
+    if declaration := _DECLARATION.match(frame):
+        frame = frame[declaration.end() :]
+    try:
+        return _check_legal(frame)
+    except ExpatError as error:
+        if error.code != _INVALID_TOKEN:
+            raise StanzaError(str(error)) from None
+    return _check_leniently(frame)
 
 
 def _check_legal(frame: bytes) -> CheckedStanza:
