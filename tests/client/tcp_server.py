@@ -33,11 +33,13 @@ class Proxy:
     Attributes:
         port: where it listens.
         stalled: nothing goes through, and nobody is told.
+        down: new connections break at once.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.port = 0
         self.stalled = False
+        self.down = False
         self._target = host, port
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -57,6 +59,9 @@ class Proxy:
         self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.down:
+            writer.transport.abort()
+            return
         there, back = await asyncio.open_connection(*self._target)
         self._writers |= {writer, back}
         await asyncio.gather(self._copy(reader, back), self._copy(there, writer))

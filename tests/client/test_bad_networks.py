@@ -66,6 +66,27 @@ async def test_what_was_lost_is_sent_again(server: Server, proxy: Proxy, sign_in
         assert left.user_info == {"said": "into the void"}
 
 
+async def test_what_is_sent_meanwhile_arrives(
+    server: Server, proxy: Proxy, sign_in: SignIn
+) -> None:
+    """A hang-up while our connection is down arrives when it is back."""
+    bob = Phone(await sign_in(), 2)
+    async with ringmesh.connect(
+        endpoints=await through(proxy, server), login="down-alice", password=PASSWORD, chat=QUICK
+    ) as me:
+        alice = Phone(me, 1)
+        outgoing, incoming = await alice.calls(bob), await bob.answers()
+        await all_meet({alice: outgoing, bob: incoming})
+        proxy.down = True
+        proxy.cut()
+        await reaches(me.chat, RECONNECTING)
+        await outgoing.hang_up({"said": "while it was down"})
+        assert incoming.close_reason is None
+        proxy.down = False
+        left = await told(incoming, ReceiveHungUpFromUser, alice)
+        assert left.user_info == {"said": "while it was down"}
+
+
 async def test_silence_is_noticed(server: Server, proxy: Proxy) -> None:
     """A connection that carries nothing any more is given up and made anew."""
     async with ringmesh.connect(
