@@ -93,6 +93,7 @@ async def _serve(data: Path, settings: Settings) -> None:
     async with Server(data, settings) as server:
         stop = asyncio.Event()
         _stop_on_signals(stop)
+        _refresh_on_signal(server)
         print(_welcome(server), flush=True)
         await stop.wait()
         print("Stopping…", flush=True)
@@ -113,13 +114,20 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         signal.signal(number, handle)
 
 
+def _refresh_on_signal(server: Server) -> None:
+    """SIGHUP makes the server read its certificates again."""
+    if sys.platform != "win32":
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, server.refresh_certificates)
+
+
 def _welcome(server: Server) -> str:
     data = data_argument(server.data_dir)
     application = server.application
     lines = [
         f"Ringmesh is running at {server.url}",
         f"  application  {application.id}, auth key {application.auth_key}",
-        f"  chat         {server.settings.chat_domain}",
+        f"  chat         {server.settings.chat_domain}{_native_ports(server)}",
         f"  data         {server.data_dir}",
         f"  relay        {_relay(server)}",
         "",
@@ -134,6 +142,12 @@ def _welcome(server: Server) -> str:
     if server.settings.host in ("127.0.0.1", "::1", "localhost"):
         lines.append("Only this machine can connect; for others add --host 0.0.0.0")
     return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+def _native_ports(server: Server) -> str:
+    names = {"xmpp_port": "XMPP", "xmpps_port": "XMPP over TLS", "wss_port": "WSS"}
+    ports = [f"{names[name]} on port {port}" for name, port in server.ports.items()]
+    return f" ({', '.join(ports)})" if ports else ""
 
 
 def _relay(server: Server) -> str:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import structlog
 import uvicorn
 
-from ringmesh.errors import ConfigurationError
 from ringmesh.server.accounts.models import Application
 from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.bus import InProcessBus
 from ringmesh.server.chat import ChatService
 from ringmesh.server.data_folder import open_accounts
 from ringmesh.server.ice import warn_of_missing_ice_servers
+from ringmesh.server.listeners import BACKLOG, Listeners
 from ringmesh.server.logging import configure_unless_configured
 from ringmesh.server.metrics import Metrics
 from ringmesh.server.rest.api import make_api
@@ -31,7 +30,6 @@ from ringmesh.server.turn import ManagedRelay
 
 HOUSEKEEPING_SECONDS = 30
 
-_BACKLOG = 2048
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 _logger = structlog.get_logger(__name__)
@@ -66,6 +64,7 @@ class Server:
         self._url = ""
         self._chat: ChatService
         self._http: _HttpServer
+        self._listeners: Listeners
         self._relay: ManagedRelay | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -79,6 +78,15 @@ class Server:
         """Base URL as seen from this machine, for instance ``http://127.0.0.1:8080``."""
         return self._url
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """Ports for native SDKs that are open, by the names of their settings."""
+        return self._listeners.ports
+
+    def refresh_certificates(self) -> None:
+        """Use the certificate files as they are now. Happens by itself within half a minute."""
+        self._listeners.refresh_certificates()
+
     async def start(self) -> None:
         """Bring the database up to date and listen.
 
@@ -86,9 +94,9 @@ class Server:
             ConfigurationError: the address is taken, or the data folder cannot be used.
         """
         configure_unless_configured()
-        listener = _listen(self.settings.host, self.settings.port)
+        self._listeners = Listeners(self.settings, self.data_dir)
         async with contextlib.AsyncExitStack() as undo:
-            undo.callback(listener.close)
+            undo.callback(self._listeners.close)
             self.accounts = await open_accounts(self.data_dir, self.settings, self._clock)
             undo.push_async_callback(self.accounts.close)
             self.application, self.created = await self.accounts.applications.ensure_default()
@@ -105,15 +113,15 @@ class Server:
                 self._relay = ManagedRelay(self.settings)
                 undo.push_async_callback(self._relay.stop)
                 await self._relay.start()
-            self._http = _HttpServer(self._http_config(), self._chat)
-            await self._serve(listener)
+            self._http = _HttpServer(self._http_config(), self._chat, self._listeners)
+            await self._serve()
             undo.pop_all()
         if self._relay is not None:
             await self._relay.check()
         else:
             warn_of_missing_ice_servers(self.settings)
-        self._url = _local_url(self.settings, listener.getsockname()[1])
-        _logger.info("server started", url=self._url, data_dir=str(self.data_dir))
+        self._url = _local_url(self.settings, self._listeners.http.getsockname()[1])
+        _logger.info("server started", url=self._url, data_dir=str(self.data_dir), **self.ports)
 
     async def stop(self) -> None:
         """Shut down: listen no more, close the chat streams properly, let running requests
@@ -150,30 +158,27 @@ class Server:
             metrics=Metrics(self._chat),
             clock=self._clock,
         )
-        settings = self.settings
-        try:
-            config = uvicorn.Config(
-                make_api(services),
-                http="httptools",
-                ws=self._chat.websocket,  # type: ignore[arg-type]  # called like a class
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                backlog=_BACKLOG,
-                timeout_keep_alive=15,
-                timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
-                ssl_certfile=settings.tls_certificate,
-                ssl_keyfile=settings.tls_key,
-            )
-            config.load()
-        except OSError as error:
-            raise ConfigurationError(f"cannot use the TLS certificate: {error}") from error
+        certificate = self._listeners.certificate
+        config = uvicorn.Config(
+            make_api(services),
+            http="httptools",
+            ws=self._chat.websocket,  # type: ignore[arg-type]  # called like a class
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=self.settings.shutdown_timeout_seconds,
+            ssl_context_factory=None if certificate is None else lambda *_: certificate.context(),
+        )
+        config.load()
         return config
 
-    async def _serve(self, listener: socket.socket) -> None:
-        serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
+    async def _serve(self) -> None:
+        sockets = [self._listeners.http]
+        serving = asyncio.create_task(self._http.serve(sockets=sockets), name="http")
         ready = asyncio.create_task(self._http.ready.wait(), name="http ready")
         await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
@@ -182,10 +187,12 @@ class Server:
         self._tasks = [serving, asyncio.create_task(self._keep_house(), name="housekeeping")]
 
     async def _keep_house(self) -> None:
-        """Remove what has expired; close the streams of users whom another process removed."""
+        """Remove what has expired, notice new certificates, close the streams of users whom
+        another process removed."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             try:
+                self.refresh_certificates()
                 await self.accounts.remove_expired()
                 for application in await self.accounts.applications.list():
                     await self._disconnect_removed(application.id)
@@ -202,10 +209,11 @@ class Server:
 class _HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers, and with the chat in its shutdown."""
 
-    def __init__(self, config: uvicorn.Config, chat: ChatService) -> None:
+    def __init__(self, config: uvicorn.Config, chat: ChatService, listeners: Listeners) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
         self._chat = chat
+        self._listeners = listeners
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -215,6 +223,7 @@ class _HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
+        self.servers += await self._listeners.serve(self._chat, self._make_http)
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -224,29 +233,13 @@ class _HttpServer(uvicorn.Server):
         await self._chat.close()
         await super().shutdown(sockets)
 
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, address = found[0]
-        # The protocol must be explicit: only then does asyncio switch Nagle's algorithm off.
-        listener = socket.socket(family, kind, protocol)
-        try:
-            if os.name == "posix":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if host == "::":
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-        return listener
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {reason}. Choose another with --host and --port"
-        ) from error
+    def _make_http(self) -> asyncio.Protocol:
+        """The protocol object of one HTTP connection, as uvicorn makes it for its own sockets."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
 
 def _local_url(settings: Settings, port: int) -> str:

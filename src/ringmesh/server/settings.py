@@ -87,6 +87,7 @@ def _check_port_range(text: str) -> str:
 IceUrl = Annotated[str, AfterValidator(_check_ice_url)]
 Seconds = Annotated[int, Field(ge=1, le=366 * 86_400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class StaticIceServer(BaseModel):
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
 
     # Listening
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    port: Port = 8080
     public_url: Annotated[str | None, AfterValidator(_check_public_url)] = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -118,6 +119,12 @@ class Settings(BaseSettings):
 
     # Chat
     chat_domain: Annotated[str, AfterValidator(_check_chat_domain)] = "chat.localhost"
+    xmpp_port: Port | None = None
+    xmpps_port: Port | None = None
+    wss_port: Port | None = None
+    chat_tls_certificate: Path | None = None
+    chat_tls_key: Path | None = None
+    chat_self_signed: bool = False
 
     # Accounts
     publish_application: bool = True
@@ -141,7 +148,7 @@ class Settings(BaseSettings):
     turn_managed: bool = False
     turn_listen: tuple[IPv4Address | IPv6Address, ...] = ()
     turn_external_address: IPv4Address | IPv6Address | None = None
-    turn_port: Annotated[int, Field(ge=0, le=65535)] = 3478
+    turn_port: Port = 3478
     turn_extra_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
     turn_relay_ports: Annotated[str, AfterValidator(_check_port_range)] = "49160-65535"
     turn_allocations: Count = 2_000
@@ -158,6 +165,10 @@ class Settings(BaseSettings):
     def _check_pairs(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key must be set together")
+        if (self.chat_tls_certificate is None) != (self.chat_tls_key is None):
+            raise ValueError("chat_tls_certificate and chat_tls_key must be set together")
+        if self.chat_self_signed and self.chat_tls_certificate is not None:
+            raise ValueError("chat_self_signed makes a certificate: leave chat_tls_certificate out")
         if bool(self.turn_urls) != (self.turn_secret is not None):
             raise ValueError("turn_urls and turn_secret must be set together")
         if self.turn_managed and self.turn_urls:
