@@ -21,8 +21,8 @@ SECOND_CAMERA, SCREEN = 1, 2  # what devices.js adds to the number of the pictur
 # No tone is a harmonic of another.
 _tones = itertools.cycle([500.0, 620.0, 770.0, 950.0, 1180.0])
 _stream_ids = itertools.cycle([1, 4, 7, 10, 13])  # the picture code has room for 16
-# What Chromium logs about requests that the page handles, and about the SDK's own remark.
-_EXPECTED = re.compile(r"Failed to load resource|WebSocket connection to|ERR_|webrtc/adapter")
+# What Chromium and the SDK log about failures that the page handles.
+_EXPECTED = re.compile(r"Failed to load resource|WebSocket connection to|ERR_|\[Chat\] xmppClient.start")
 
 expect.set_options(timeout=LIMIT * 1000)
 
@@ -117,11 +117,15 @@ class Person:
             box = self.page.locator(".row", has=self.page.get_by_text(login, exact=True))
             await box.locator("input").check(timeout=LIMIT * 1000)
 
-    async def call(self, *logins: str, video: bool = True) -> None:
+    async def dial(self, *logins: str, video: bool = True) -> None:
         """Choose people, look at the preview, and start."""
         await self.choose(*logins)
         await self.button("Video call" if video else "Audio call").click()
         await self.button("Start video call" if video else "Start audio call").click()
+
+    async def call(self, *logins: str, video: bool = True) -> None:
+        """Dial, and wait for the call's tiles."""
+        await self.dial(*logins, video=video)
         await expect(self.page.locator("main.call")).to_be_visible()
 
     async def accept(self) -> None:
