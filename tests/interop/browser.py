@@ -52,16 +52,16 @@ class _Files(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def page_server() -> Iterator[str]:
+def page_server(host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serve the page on an origin of its own, so that CORS is tested too; yields its URL."""
     if not SDK.exists():
         raise RuntimeError(f"{SDK} is missing: run `make setup-test`")
     handler = functools.partial(_Files, directory=str(HERE / "page"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.ThreadingHTTPServer((host, port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/"
+            yield f"http://{host}:{server.server_port}/"
         finally:
             server.shutdown()
             thread.join()
