@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from ringmesh.ice import IceCandidate
 
-UserInfo: TypeAlias = Mapping[str, "str | None | UserInfo"]
+UserInfo: TypeAlias = Mapping[str, "str | UserInfo | None"]
 """Application data carried by a signal. Leaves are text; an empty element reads as None.
 
 Send it flat, with text values and keys that are XML names: mobile SDKs read nothing else.
