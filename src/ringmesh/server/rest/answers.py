@@ -8,7 +8,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from ringmesh.errors import AuthenticationError, RequestError
 from ringmesh.server.accounts.user_input import error_texts
@@ -41,6 +44,12 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Errors} for status in sorted({400, 413, 422, 500, 503, *statuses})}
 
 
+def empty_or_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for a route that answers `empty`."""
+    done = {"description": "Done, without content", "content": {"text/plain": {}}}
+    return {200: done, **refusals(*statuses)}
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Give every error of the handlers and the framework the same form."""
 
@@ -57,9 +66,12 @@ def add_error_handlers(app: FastAPI) -> None:
         return errors(500, _TEXTS[500])
 
     @app.exception_handler(HTTPException)
-    async def failed(_request: Request, error: HTTPException) -> JSONResponse:
+    async def failed(request: Request, error: HTTPException) -> JSONResponse:
         text = _TEXTS.get(error.status_code, "The request cannot be answered")
-        return errors(error.status_code, text, error.headers)
+        headers = error.headers
+        if error.status_code == 405:
+            headers = {"Allow": ", ".join(sorted(_methods(app, request.scope)))}
+        return errors(error.status_code, text, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -69,3 +81,13 @@ def add_error_handlers(app: FastAPI) -> None:
         if any(problem["type"] == "json_invalid" for problem in problems):
             return errors(400, "The body is not valid JSON")
         return errors(422, error_texts(problems))
+
+
+def _methods(app: FastAPI, scope: Scope) -> set[str]:
+    """All methods that an address knows; the framework tells those of one of its routes alone."""
+    return {
+        method
+        for route in app.routes
+        if isinstance(route, APIRoute) and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }

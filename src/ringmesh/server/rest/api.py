@@ -25,19 +25,8 @@ _API_ROUTERS = (sessions.router, user_searches.router, users.router, calls.route
 
 def make_api(services: Services) -> ASGIApp:
     """Everything that is answered over HTTP."""
-    app = FastAPI(
-        title="Ringmesh",
-        version=version("ringmesh"),
-        docs_url=None,  # these pages would load scripts from elsewhere
-        redoc_url=None,
-        description="Accounts and sessions for peer-to-peer calls. "
-        "Every path is also served with `.json` at its end.",
-    )
+    app = make_application()
     app.state.services = services
-    add_error_handlers(app)
-    for router in (*_API_ROUTERS, site.router):
-        app.include_router(router)
-    add_page(app)
     roots = {
         route.path.split("/")[1]
         for router in _API_ROUTERS
@@ -55,3 +44,20 @@ def make_api(services: Services) -> ASGIApp:
         expose_headers=("CB-Token-ExpirationDate",),
         max_age=86_400,
     )
+
+
+def make_application() -> FastAPI:
+    """The handlers alone, with their OpenAPI description."""
+    app = FastAPI(
+        title="Ringmesh",
+        version=version("ringmesh"),
+        docs_url=None,  # these pages would load scripts from elsewhere
+        redoc_url=None,
+        description="Accounts and sessions for peer-to-peer calls. "
+        "Every path is also served with `.json` at its end.",
+    )
+    add_error_handlers(app)
+    for router in (*_API_ROUTERS, site.router):
+        app.include_router(router)
+    add_page(app)
+    return app

@@ -12,7 +12,7 @@ from ringmesh.errors import AuthenticationError, RequestError
 from ringmesh.server.accounts.models import Application, User
 from ringmesh.server.accounts.signature import is_signed
 from ringmesh.server.accounts.user_input import MAX_INTEGER, UserInput
-from ringmesh.server.rest.answers import empty, refusals
+from ringmesh.server.rest.answers import empty, empty_or_refusals, refusals
 from ringmesh.server.rest.shapes import SessionAnswer, UserAnswer, UserShape
 from ringmesh.server.rest.state import (
     SESSION_REQUIRED,
@@ -81,7 +81,7 @@ async def read_session(live: AnySession, services: ServicesOf) -> SessionAnswer:
     return SessionAnswer.of(live, user)
 
 
-@router.delete("/session", responses=refusals())
+@router.delete("/session", responses=empty_or_refusals())
 async def delete_session(services: ServicesOf, state: StateOf) -> PlainTextResponse:
     """End this session. Succeeds as well when it had ended already."""
     if state.live is not None:
@@ -90,14 +90,14 @@ async def delete_session(services: ServicesOf, state: StateOf) -> PlainTextRespo
     return empty()
 
 
-@router.delete("/session/list", responses=refusals(401))
+@router.delete("/session/list", responses=empty_or_refusals(401))
 async def delete_other_sessions(live: AnySession, services: ServicesOf) -> PlainTextResponse:
     """End all of the user's sessions except this one."""
     await services.accounts.sessions.end_others(live)
     return empty()
 
 
-@router.delete("/session/{session_id}", responses=refusals(401, 404))
+@router.delete("/session/{session_id}", responses=empty_or_refusals(401, 404))
 async def delete_one_session(
     session_id: int, live: AnySession, services: ServicesOf, state: StateOf
 ) -> PlainTextResponse:
@@ -125,7 +125,7 @@ async def login(
     return UserAnswer(user=UserShape.of(user))
 
 
-@router.delete("/login", responses=refusals(401))
+@router.delete("/login", responses=empty_or_refusals(401))
 async def logout(live: AnySession, services: ServicesOf, state: StateOf) -> PlainTextResponse:
     """Make this session one of the application alone."""
     state.live = await services.accounts.sessions.sign_out(live)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
@@ -35,7 +35,34 @@ _LOOKUPS = {
 }
 
 
-@router.get("/users/v2", responses=refusals(401))
+def _described(**parameters: str) -> dict[str, Any]:
+    """OpenAPI's description of optional query parameters that a handler reads by itself."""
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
+            for name, text in parameters.items()
+        ]
+    }
+
+
+_TEXT = {"type": "string"}
+_NUMBERED = {"page": "From 1.", "per_page": "At most 100.", "order": "``asc TYPE FIELD``."}
+_V2 = _described(
+    **{
+        "id": "One of the fields to search by.",
+        "login[start_with]": "One of the fields, with an operator.",
+        "user_tags[nin][]": "One of the fields, with an operator that takes several values.",
+        "limit": "At most 100.",
+        "offset": "How many to skip.",
+        "sort_asc": "A field.",
+        "sort_desc": "A field.",
+    }
+)
+_V1 = _described(**_NUMBERED, **{"filter[]": "``TYPE FIELD OPERATOR VALUE``."})
+_BY_TAGS = _described(**_NUMBERED, tags="With commas.")
+
+
+@router.get("/users/v2", responses=refusals(401), openapi_extra=_V2)
 async def search(request: Request, live: AnySession, services: ServicesOf) -> UserPage:
     """Search with ``field=value`` and ``field[operator]=value``, ``limit``, ``offset``,
     ``sort_asc`` or ``sort_desc``."""
@@ -49,14 +76,14 @@ async def search(request: Request, live: AnySession, services: ServicesOf) -> Us
     )
 
 
-@router.get("/users", responses=refusals(401))
+@router.get("/users", responses=refusals(401), openapi_extra=_V1)
 async def list_users(request: Request, live: AnySession, services: ServicesOf) -> NumberedUserPage:
     """The older search: ``filter[]=TYPE FIELD OPERATOR VALUE``, ``order``, ``page``,
     ``per_page``."""
     return await _numbered_page(services, live, request.query_params.multi_items())
 
 
-@router.get("/users/by_full_name", responses=refusals(401))
+@router.get("/users/by_full_name", responses=refusals(401), openapi_extra=_described(**_NUMBERED))
 async def by_full_name(
     full_name: Annotated[str, Query(min_length=1)],
     request: Request,
@@ -68,7 +95,7 @@ async def by_full_name(
     return await _numbered_page(services, live, request.query_params.multi_items(), test)
 
 
-@router.get("/users/by_tags", responses=refusals(401))
+@router.get("/users/by_tags", responses=refusals(401), openapi_extra=_BY_TAGS)
 async def by_tags(request: Request, live: AnySession, services: ServicesOf) -> NumberedUserPage:
     """Users with at least one of these tags: ``tags=a,b`` or ``tags[]=a&tags[]=b``."""
     pairs = request.query_params.multi_items()
