@@ -161,9 +161,19 @@ class Person:
         task.add_done_callback(self._tasks.discard)
 
 
+async def ice_servers(options: dict[str, Any]) -> tuple[ringmesh.IceServer, ...] | None:
+    """Dead servers and the real ones; None leaves it to the SDK to ask for the real ones."""
+    if not options["dead"]:
+        return None
+    async with ringmesh.connect(options["url"], login=options["login"], password="secret") as me:
+        real = await me.rest.ice_servers()
+    fake = [ringmesh.IceServer((url,), "name", "password") for url in options["dead"]]
+    return (*fake, *real)
+
+
 async def main(options: dict[str, Any]) -> None:
     """Serve until standard input ends."""
-    rtc = ringmesh.RTCConfig(**options["rtc"])
+    rtc = ringmesh.RTCConfig(**options["rtc"], ice_servers=await ice_servers(options))
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)

@@ -34,7 +34,7 @@ async def prove_call(caller: Person, callee: Person, *, relayed: bool) -> None:
 async def path(person: Person) -> str:
     """The selected candidates' types, once the statistics know them."""
     async with asyncio.timeout(LIMIT):
-        while (pair := (await person.report()).pair) is None:
+        while (pair := (await person.report()).pair) is None:  # noqa: ASYNC110
             await asyncio.sleep(POLL)
         return pair
 
@@ -56,3 +56,23 @@ async def test_calls_connect(network: str) -> None:
         ]
         for caller, callee in pairs:
             await prove_call(caller, callee, relayed=relayed)
+
+
+DEAD = (
+    "stun:203.0.113.200:3478",  # nobody has this address
+    "turn:203.0.113.200:3478?transport=udp",
+    "turn:203.0.113.200:443?transport=tcp",
+    "turn:203.0.113.10:1?transport=tcp",  # refused
+    "stun:no-such-name.invalid",
+)
+
+
+async def test_dead_servers_delay_nobody() -> None:
+    """With servers that do not answer beside the real one, a call begins as without them."""
+    async with world("cone") as here:
+        lively = [await here.python(host) for host in "ab"]
+        without = await connect_call(*lively)
+        await lively[0].hang_up()
+        dead = [await here.python(host, dead=DEAD) for host in "ab"]
+        # One that waited would take the 5 s and more that a gathering may last.
+        assert await connect_call(*dead) < without + 3

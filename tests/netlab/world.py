@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,7 +197,7 @@ class BrowserPerson:
         """Wait for sound and picture of the other; when both were there first."""
         arguments = [other.user_id, other.tone_hz, other.stream_id]
         async with asyncio.timeout(LIMIT):
-            while not await self.page.evaluate("a => window.watch(...a)", arguments):
+            while not await self.page.evaluate("a => window.watch(...a)", arguments):  # noqa: ASYNC110
                 await asyncio.sleep(POLL)
             while True:
                 found = await self.page.evaluate("() => window.watching")
@@ -251,8 +251,11 @@ class World:
         self._page_url: str | None = None
         self._count = 0
 
-    async def python(self, host: str, *, answers: bool = False, **rtc: Any) -> PythonPerson:
-        """Somebody with the Python SDK, signed in. `rtc` overrides `RTCConfig`."""
+    async def python(
+        self, host: str, *, answers: bool = False, dead: Sequence[str] = (), **rtc: Any
+    ) -> PythonPerson:
+        """Somebody with the Python SDK, signed in. `rtc` overrides `RTCConfig`; `dead` are URLs of
+        ICE servers that come before those of our server."""
         tone_hz, stream_id = self._signature()
         options = {
             "url": URL,
@@ -260,6 +263,7 @@ class World:
             "tone_hz": tone_hz,
             "stream_id": stream_id,
             "answers": answers,
+            "dead": dead,
             "rtc": rtc,
         }
         command = [sys.executable, "-m", "tests.netlab.person", json.dumps(options)]
