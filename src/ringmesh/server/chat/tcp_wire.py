@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
@@ -66,17 +66,16 @@ class TcpWire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: a client is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         peername = transport.get_extra_info("peername")
         address = peername[0] if peername else ""
         secure = self._security.direct or is_loopback(address)
         may_secure = self._security.context is not None and not self._security.direct
         self._owner = self._service.admit_tcp(address, secure=secure, tls=may_secure)
         if self._owner is None:
-            transport.abort()
+            self._transport.abort()
             return
-        transport.set_write_buffer_limits(high=self._service.limits.outgoing_bytes)
+        self._transport.set_write_buffer_limits(high=self._service.limits.outgoing_bytes)
         if self._security.direct:
             self._begin_tls()
         self._owner.opened(self)
