@@ -11,6 +11,7 @@ from ringmesh.protocol.stream import (
     AuthenticationRequested,
     ClientEvent,
     ClientStream,
+    ResumptionRequested,
     SendFrame,
     ServerEvent,
     ServerStream,
@@ -18,6 +19,7 @@ from ringmesh.protocol.stream import (
 
 DOMAIN = "chat.local.test"
 RESOURCE = "51e28e1b39cb7f00"
+STREAM_ID = "stream-to-resume"
 
 
 def new_server() -> ServerStream:
@@ -111,6 +113,8 @@ class Joined:
             elif isinstance(event, AuthenticationRequested):
                 right = self.passwords.get(event.local_part) == event.password
                 self.from_server(_OWNER["accept" if right else "refuse"](self.server))
+            elif isinstance(event, ResumptionRequested):
+                self.from_server(self.server.enable_management(STREAM_ID, 60))
             else:
                 self.server_events.append(event)
         self._exchange()

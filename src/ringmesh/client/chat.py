@@ -19,7 +19,6 @@ from ringmesh.errors import (
     ConnectionFailedError,
     ProtocolError,
     RingmeshError,
-    SignalError,
 )
 from ringmesh.protocol.carbons import unwrap
 from ringmesh.protocol.element import MAX_RECEIVED_BYTES, Element
@@ -29,14 +28,16 @@ from ringmesh.protocol.stream import (
     Acknowledged,
     AuthenticationFailed,
     Bound,
+    CaughtUp,
     ClientEvent,
     ClientStream,
     Closed,
     FrameRefused,
     MessageReceived,
+    Resumed,
     SendFrame,
 )
-from ringmesh.signals import Signal
+from ringmesh.signals import Call, Signal
 
 _logger = logging.getLogger(__name__)
 _socket_logger = logging.getLogger(f"{__name__}.socket")
@@ -63,12 +64,55 @@ class ChatLogin:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A signal on its way.
+
+    Attributes:
+        frame: it as one frame, always the same one, so that a receiver can tell a repeat.
+        device: resource of the only device that is to get it; empty: all of the user's.
+        at: when it was first to be sent, in seconds of the event loop's clock.
+    """
+
+    message_id: str
+    user_id: int
+    signal: Signal
+    device: str
+    frame: str
+    at: float
+
+
+def outgoing(user_id: int, signal: Signal, device: str, login: ChatLogin) -> Outgoing:
+    """Write a signal for a user of our application; `SignalError` if that is not possible."""
+    to = user_jid(user_id, login.app_id, login.domain)
+    if device:
+        to = to.with_resource(device)
+    message_id = secrets.token_hex(12)
+    frame = encode_signal(signal, str(to), message_id)
+    now = asyncio.get_running_loop().time()
+    return Outgoing(message_id, user_id, signal, device, frame, now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatListener:
+    """Whom a chat connection tells.
+
+    Attributes:
+        signal: told (sender's user id, signal, sender's resource, message id), also of what our own
+            user's other devices send.
+        undelivered: told the message id of a signal that did not surely arrive.
+    """
+
+    signal: Callable[[int, Signal, str, str], None]
+    undelivered: Callable[[str], None]
+
+
 class Chat:
     """Open it, then let one task `serve` it to its end; `close` makes that end come.
 
     Args:
-        on_signal: called with (sender's user id, signal, sender's resource), also for what our
-            own user's other devices send.
+        listener: told what comes in.
+        before: the connection that was lost: this one goes on with its stream if the server can.
     """
 
     def __init__(
@@ -76,13 +120,19 @@ class Chat:
         url: str,
         login: ChatLogin,
         settings: CubeChatConnectionSettings,
-        on_signal: Callable[[int, Signal, str], None],
+        listener: ChatListener,
+        before: Chat | None = None,
     ) -> None:
         self._url = url
         self._login = login
         self._settings = settings
-        self._on_signal = on_signal
-        self._stream = ClientStream(login.domain, stream_management=True)
+        self._listener = listener
+        self._stream: ClientStream = ClientStream(
+            login.domain,
+            resource=before.resource if before else None,
+            stream_management=True,
+            resume=before._stream.resumption if before else None,
+        )
         self._socket: ClientConnection | None = None
         self._jid: JID | None = None
         self._outgoing: deque[str] = deque()
@@ -90,15 +140,22 @@ class Chat:
         self._leaving = False
         self._finished: RingmeshError | None = None
         self._ended = asyncio.Event()
-        self._sent: OrderedDict[str, tuple[int, Signal, str]] = OrderedDict()
+        self._sent: OrderedDict[str, Outgoing] = OrderedDict()
+        self._arrived: set[str] = set()
+        self._waiting_calls: deque[Element] | None = None
 
-    async def open(self) -> None:
-        """Connect, authenticate and bind.
+    @property
+    def resource(self) -> str | None:
+        """The device's part of our address, once bound."""
+        return self._jid.resource if self._jid else None
+
+    async def open(self, timeout: float) -> None:
+        """Connect, authenticate, and resume or bind, within so many seconds.
 
         Raises `AuthenticationError`, or `ConnectionFailedError` for everything else.
         """
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(timeout):
                 self._socket = await connect(
                     self._url,
                     subprotocols=[Subprotocol("xmpp")],
@@ -164,32 +221,41 @@ class Chat:
         except TimeoutError:
             await self._disconnect()
 
-    def send(self, user_id: int, signal: Signal, device: str = "") -> bool:
-        """Queue a signal for a user, after those before; False if this connection is done for.
+    def cut(self) -> None:
+        """Drop the socket without a word: its network is gone."""
+        if self._socket is not None:
+            self._socket.transport.abort()
 
-        `device` is the resource of the only device that is to get it.
+    async def prove(self, timeout: float) -> None:
+        """Ask for a sign of life, and drop a connection that gives none within so many seconds."""
+        if self._socket is None or self._closing:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await (await self._socket.ping())
+        except TimeoutError:
+            _logger.info("chat gives no sign of life")
+            self.cut()
+        except ConnectionClosed:
+            return
 
-        A signal that cannot be written is dropped and logged.
-        """
+    def send(self, outgoing: Outgoing) -> bool:
+        """Queue a signal after those before; False if this connection is done for."""
         if self._closing or self._leaving:
             return False
-        to = user_jid(user_id, self._login.app_id, self._login.domain)
-        if device:
-            to = to.with_resource(device)
-        try:
-            frame = encode_signal(signal, str(to), secrets.token_hex(12))
-        except SignalError as error:
-            _logger.error("signal not sent: %s", error)
-            return True
-        self._handle(self._stream.send(frame))
+        self._handle(self._stream.send(outgoing.frame))
         if self._closing:
             return False
-        self._sent[frame] = user_id, signal, device
+        self._sent[outgoing.frame] = outgoing
         if len(self._sent) > MAX_OUTGOING:
             self._sent.popitem(last=False)
         return True
 
-    def unconfirmed(self) -> list[tuple[int, Signal, str]]:
+    def has_arrived(self, outgoing: Outgoing) -> bool:
+        """Whether the server said at our beginning that it got this by the connection before."""
+        return outgoing.frame in self._arrived
+
+    def unconfirmed(self) -> list[Outgoing]:
         """What was given to `send` whose arrival the server has not confirmed, oldest first.
 
         Empty when the server does not confirm arrivals (XEP-0198).
@@ -230,10 +296,17 @@ class Chat:
                 case MessageReceived(message) if self._jid is not None:
                     self._receive(message, self._jid)
                 case Acknowledged(frames):
+                    if self._jid is None:
+                        self._arrived.update(frames)
                     for frame in frames:
                         self._sent.pop(frame, None)
                 case Bound(jid):
                     self._jid = jid
+                case Resumed(jid):
+                    self._jid = jid
+                    self._waiting_calls = deque(maxlen=MAX_OUTGOING)
+                case CaughtUp():
+                    self._take_waiting_calls(self._jid)
                 case AuthenticationFailed("temporary-auth-failure"):
                     self._finish(ConnectionFailedError("the chat can check no logins now"))
                 case AuthenticationFailed(condition):
@@ -253,10 +326,17 @@ class Chat:
 
     def _receive(self, message: Element, jid: JID) -> None:
         """Pass a call signal on. Messages of other kinds are none of our business."""
+        message_id = message.get("id") or ""
+        if message.get("type") == "error":
+            self._listener.undelivered(message_id)
+            return
         try:
             message = unwrap(message, jid)
             signal = decode_signal(message)
             if signal is None:
+                return
+            if isinstance(signal, Call) and self._waiting_calls is not None:
+                self._waiting_calls.append(message)  # what came after it may have ended it
                 return
             sender = JID.parse(message.get("from") or "")
         except ProtocolError as error:
@@ -264,7 +344,13 @@ class Chat:
             return
         same_application = (sender.app_id, sender.domain) == (jid.app_id, jid.domain)
         if sender.user_id is not None and same_application:
-            self._on_signal(sender.user_id, signal, sender.resource)
+            self._listener.signal(sender.user_id, signal, sender.resource, message.get("id") or "")
+
+    def _take_waiting_calls(self, jid: JID | None) -> None:
+        calls, self._waiting_calls = self._waiting_calls, None
+        for message in calls or ():
+            if jid is not None:
+                self._receive(message, jid)
 
     def _finish(self, reason: RingmeshError) -> None:
         if self._finished is None:

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from enum import Enum
 
 from ringmesh.client.broadcast import Broadcast
-from ringmesh.client.chat import Chat, ChatLogin
+from ringmesh.client.chat import Chat, ChatListener, ChatLogin, Outgoing, outgoing
 from ringmesh.client.config import CubeChatConnectionSettings, Endpoints
 from ringmesh.client.models import CubeSession
 from ringmesh.client.reconnect import ExponentialBackoff, ReconnectPolicy
 from ringmesh.client.rest import RestClient
 from ringmesh.errors import (
     AuthenticationError,
+    ConnectionFailedError,
     InvalidStateError,
+    ProtocolError,
     RingmeshError,
 )
 from ringmesh.signals import Call, Signal
@@ -31,8 +33,21 @@ _logger = logging.getLogger(__name__)
 MAX_PENDING = 100
 """Signals kept while the connection is down; beyond that the oldest are dropped."""
 
-MAX_PENDING_AGE = 30.0
+MAX_PENDING_AGE = 60.0
 """Seconds after which a kept signal is not worth sending any more."""
+
+MAX_SEEN = 512
+"""Received messages remembered, so that one that was sent again counts once."""
+
+FIRST_ATTEMPT, LONGER_ATTEMPT = 3.0, 2.0
+"""Seconds for the first attempt to come back, and more for each further one: an attempt that began
+while the network was dead would wait long for its next packet."""
+
+UNIQUE_ID = 16
+"""Characters of a message id that no SDK gives to two messages."""
+
+PROOF_TIMEOUT = 2.0
+"""Seconds in which a connection in doubt must give a sign of life."""
 
 
 class CubeChatConnectionState(Enum):
@@ -55,12 +70,17 @@ class CubeChatConnectionState(Enum):
 class CubeChatConnection:
     """Carries call signals and comes back by itself after it was lost.
 
-    Signals sent while it is down are kept, at most 100 of them for at most 30 seconds, and sent in
-    order when it is back; so are those whose arrival the server had not confirmed. A `Call` is not
-    kept, since the call repeats it.
+    A connection that was lost is resumed when the server allows it (XEP-0198): then nothing that
+    was on its way is lost or comes twice, in both directions. Signals sent while it is down are
+    kept, at most 100 of them for at most 60 seconds, and sent in order when it is back; so are
+    those whose arrival the server had not confirmed. A `Call` is not kept, since the call repeats
+    it.
 
     Attributes:
         on_signal: called on the event loop with (sender's user id, signal, sender's resource).
+        on_undelivered: called with (user id, signal) when a signal was lost: its receiver did not
+            come back in time, or we did not.
+        on_restored: called when it is up again after it was lost.
         error: why the connection is down, None while it is up.
     """
 
@@ -74,6 +94,8 @@ class CubeChatConnection:
     ) -> None:
         longest = settings.reconnection_timeout / 1000
         self.on_signal: Callable[[int, Signal, str], None] | None = None
+        self.on_undelivered: Callable[[int, Signal], None] | None = None
+        self.on_restored: Callable[[], None] | None = None
         self.error: RingmeshError | None = None
         self._rest = rest
         self._endpoints = endpoints
@@ -87,9 +109,14 @@ class CubeChatConnection:
         self._destroyed = False
         self._leaving = False
         self._chat: Chat | None = None
+        self._before: Chat | None = None
+        self._attempt: asyncio.Task[Chat] | None = None
+        self._proof: asyncio.Task[None] | None = None
+        self._seen: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._sent: OrderedDict[str, Outgoing] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
-        self._pending: deque[tuple[float, int, Signal, str]] = deque(maxlen=MAX_PENDING)
+        self._pending: deque[Outgoing] = deque()
 
     @property
     def state(self) -> CubeChatConnectionState:
@@ -143,6 +170,7 @@ class CubeChatConnection:
             await self._chat.close()
         await self._stop()
         self._pending.clear()
+        self._before = None
         self._set_state(CubeChatConnectionState.CLOSED)
 
     async def destroy(self) -> None:
@@ -151,27 +179,68 @@ class CubeChatConnection:
         self._destroyed = True
         self._states.close()
 
-    def send_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
-        """Send to all devices of a user, in order; kept for later while the connection is down."""
-        chat = self._chat
-        if chat is not None and self.is_authenticated() and chat.send(user_id, signal, device):
+    def network_changed(self) -> None:
+        """Our address changed, or the network is back: make a new connection at once."""
+        if self._leaving or self._task is None or self._task.done():
             return
-        self._keep(user_id, signal, device)
+        self._hurry.set()
+        if self._chat is not None:
+            self._chat.cut()
+        if self._attempt is not None and self.state is CubeChatConnectionState.RECONNECTING:
+            self._attempt.cancel()
 
-    def _keep(self, user_id: int, signal: Signal, device: str) -> None:
-        if isinstance(signal, Call):
+    def doubt(self) -> None:
+        """The network may be gone: find out within two seconds, not with the next keep-alive."""
+        if self._chat is not None and (self._proof is None or self._proof.done()):
+            proof = self._chat.prove(PROOF_TIMEOUT)
+            self._proof = asyncio.create_task(proof, name="chat proof")
+
+    def send_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
+        """Send to all devices of a user, or to the one with this resource, in order.
+
+        Kept for later while the connection is down. A signal that cannot be written is dropped and
+        logged.
+        """
+        try:
+            item = outgoing(user_id, signal, device, self._login())
+        except ProtocolError as error:
+            _logger.error("signal not sent: %s", error)
+            return
+        self._sent[item.message_id] = item
+        if len(self._sent) > MAX_SEEN:
+            self._sent.popitem(last=False)
+        chat = self._chat
+        if chat is None or not self.is_authenticated() or not chat.send(item):
+            self._keep(item)
+
+    def _keep(self, item: Outgoing) -> None:
+        if isinstance(item.signal, Call):
             return
         if len(self._pending) == MAX_PENDING:
-            _logger.warning("chat is down and too many signals wait: dropped the oldest")
-        self._pending.append((asyncio.get_running_loop().time(), user_id, signal, device))
+            self._lose(self._pending.popleft(), "too many signals wait")
+        self._pending.append(item)
 
     def _flush(self, chat: Chat) -> None:
         oldest = asyncio.get_running_loop().time() - MAX_PENDING_AGE
-        pending = [entry for entry in self._pending if entry[0] >= oldest]
+        pending = list(self._pending)
         self._pending.clear()
-        for entry in pending:
-            if not chat.send(*entry[1:]):
-                self._pending.append(entry)
+        for item in pending:
+            if chat.has_arrived(item):
+                continue
+            if item.at < oldest:
+                self._lose(item, "the chat was down too long")
+            elif not chat.send(item):
+                self._pending.append(item)
+
+    def _lose(self, item: Outgoing, reason: str) -> None:
+        _logger.warning("%s for user %d lost: %s", type(item.signal).__name__, item.user_id, reason)
+        if self.on_undelivered is not None:
+            self.on_undelivered(item.user_id, item.signal)
+
+    def _undelivered(self, message_id: str) -> None:
+        item = self._sent.pop(message_id, None)
+        if item is not None and not isinstance(item.signal, Call):
+            self._lose(item, "the receiver did not come back in time")
 
     async def _run(self, first: asyncio.Future[None]) -> None:
         try:
@@ -188,7 +257,7 @@ class CubeChatConnection:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                chat = await self._connect()
+                chat = await self._attempt_to_connect(attempt)
             except RingmeshError as error:
                 self.error = error
                 if isinstance(error, AuthenticationError) or not first.done():
@@ -215,34 +284,57 @@ class CubeChatConnection:
         if not first.done():
             first.set_result(None)
         self._flush(chat)
+        if self._before is not None and self.on_restored is not None:
+            self.on_restored()
         try:
             self.error = await chat.serve()
         finally:
-            self._chat = None
-            for user_id, signal, device in chat.unconfirmed():
-                self._keep(user_id, signal, device)
+            self._chat, self._before = None, chat
+            for item in chat.unconfirmed():
+                self._keep(item)
         if not self._leaving:
             _logger.info("chat connection lost: %s", self.error)
             self._set_state(CubeChatConnectionState.RECONNECTING)
 
-    async def _connect(self) -> Chat:
+    async def _attempt_to_connect(self, attempt: int) -> Chat:
+        """One attempt, which a change of the network breaks off."""
+        timeout = self._settings.connect_timeout
+        if self._before is not None:
+            timeout = min(timeout, FIRST_ATTEMPT + LONGER_ATTEMPT * attempt)
+        task = self._attempt = asyncio.create_task(self._connect(timeout), name="chat attempt")
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._attempt = None
+            task.cancel()
+        if task.cancelled():
+            raise ConnectionFailedError("the network changed")
+        return task.result()
+
+    async def _connect(self, timeout: float) -> Chat:
         """One attempt; a refused token is renewed and tried once more."""
         session = self._session()
         try:
-            return await self._open(session)
+            return await self._open(timeout)
         except AuthenticationError:
-            return await self._open(await self._rest.restore_session(session))
+            await self._rest.restore_session(session)
+            return await self._open(timeout)
 
-    async def _open(self, session: CubeSession) -> Chat:
-        login = ChatLogin(
+    async def _open(self, timeout: float) -> Chat:
+        listener = ChatListener(signal=self._receive, undelivered=self._undelivered)
+        url = self._endpoints.chat_url
+        chat = Chat(url, self._login(), self._settings, listener, self._before)
+        await chat.open(timeout)
+        return chat
+
+    def _login(self) -> ChatLogin:
+        session = self._session()
+        return ChatLogin(
             user_id=session.user_id,
             app_id=session.application_id,
             domain=self._endpoints.chat_domain,
             password=session.token,
         )
-        chat = Chat(self._endpoints.chat_url, login, self._settings, self._receive)
-        await chat.open()
-        return chat
 
     async def _pause(self, attempt: int) -> bool:
         """Wait as the policy says; False to give up."""
@@ -268,7 +360,12 @@ class CubeChatConnection:
         if not first.done():
             first.set_exception(error)
 
-    def _receive(self, user_id: int, signal: Signal, device: str) -> None:
+    def _receive(self, user_id: int, signal: Signal, device: str, message_id: str) -> None:
+        if len(message_id) >= UNIQUE_ID and (user_id, message_id) in self._seen:
+            return
+        self._seen[user_id, message_id] = None
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
         try:
             if self.on_signal is not None:
                 self.on_signal(user_id, signal, device)
@@ -281,10 +378,11 @@ class CubeChatConnection:
         return self._rest.session
 
     async def _stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
+        tasks = [task for task in (self._task, self._proof) if task is not None]
+        self._task = self._proof = None
+        for task in tasks:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _set_state(self, state: CubeChatConnectionState) -> None:
         if state is self._state:

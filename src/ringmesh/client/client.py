@@ -78,6 +78,7 @@ class P2PClient:
             callbacks=self._callbacks,
             send=chat.send_signal,
             dial=self._dial,
+            path_lost=chat.doubt,
             stepped=self._set_timer,
             closed=self._session_closed,
         )
@@ -91,6 +92,7 @@ class P2PClient:
             raise InvalidStateError("sign in as a user before calls are used")
         self._book = CallBook(self._rest.session.user_id, self._config.call_config())
         self._chat.on_signal = self._receive
+        self._chat.on_restored = self._chat_restored
         await self._services.peers.ice_servers()
 
     async def close(self) -> None:
@@ -98,7 +100,7 @@ class P2PClient:
         sessions = list(self._sessions.values())
         for session in sessions:
             await session.hang_up()
-        self._chat.on_signal = None
+        self._chat.on_signal = self._chat.on_restored = None
         self._book = None
         self._set_timer()
         with suppress(TimeoutError):
@@ -168,6 +170,20 @@ class P2PClient:
     def _receive(self, user_id: int, signal: Signal, device: str) -> None:
         if self._book is not None:
             self._perform(self._book.receive(signal, user_id, self._now(), device))
+
+    def network_changed(self, *, moved: bool) -> None:
+        """The network changed; `moved`: we have another address. Looks for lost paths at once.
+
+        `ringmesh.connect` calls this by itself.
+        """
+        self._chat.network_changed()
+        if self._book is not None:
+            change = self._book.network_changed if moved else self._book.network_is_back
+            self._perform(change(self._now()))
+
+    def _chat_restored(self) -> None:
+        if self._book is not None:
+            self._perform(self._book.network_is_back(self._now()))
 
     def _dial(self, call: CallMachine, user_info: UserInfo) -> None:
         self._perform(self._require_book().dial(call, self._now(), user_info))

@@ -16,6 +16,7 @@ from ringmesh.client.config import (
     check_url,
 )
 from ringmesh.client.models import CubeSession, CubeUser
+from ringmesh.client.network import NetworkWatcher
 from ringmesh.client.rest import HttpClient, OnSessionRestore, RestClient
 from ringmesh.client.users import Users
 from ringmesh.errors import ConfigurationError, ProtocolError, RequestError, RingmeshError
@@ -102,12 +103,15 @@ async def connect(
     )
     connection = CubeChatConnection(rest, endpoints, chat or CubeChatConnectionSettings())
     calls = P2PClient(connection, rest, rtc, media)
+    network = NetworkWatcher(endpoints.chat_url, lambda moved: calls.network_changed(moved=moved))
     try:
         user = await _sign_in(rest, credentials, token)
         await calls.start()
         await connection.login()
+        await network.start()
         yield Connection(user, calls, connection, rest)
     finally:
+        network.close()
         await calls.close()
         await connection.destroy()
         await _sign_out(rest, keep=token is not None)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ringmesh.calls.effects import Effect
 from ringmesh.calls.machine import CallMachine
+from ringmesh.client.flow import FlowMonitor
 from ringmesh.client.peer import Peer
 from ringmesh.errors import InvalidStateError, MediaError
 from ringmesh.ice import IceCandidate, IceConnectionState, IceServer
@@ -71,6 +72,7 @@ class Peers:
         self._peers: dict[int, Peer] = {}
         self._closing: set[Peer] = set()
         self._arriving: dict[int, RemoteStream] = {}
+        self._flow = FlowMonitor(self._connections, self._flow_changed)
 
     def __bool__(self) -> bool:
         return bool(self._peers)
@@ -160,7 +162,19 @@ class Peers:
 
     async def wait_closed(self) -> None:
         """Wait until the connections that were to be closed are gone."""
+        await self._flow.stop()
         await asyncio.gather(*(peer.wait_closed() for peer in self._closing))
+
+    def _connections(self) -> dict[int, PeerConnection]:
+        return {
+            user_id: peer.connection
+            for user_id, peer in self._peers.items()
+            if peer.connection is not None
+        }
+
+    def _flow_changed(self, user_id: int, flowing: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        self._owner.step(self._call.media_flow_changed(user_id, flowing=flowing, now=now))
 
     def _peer(self, user_id: int) -> Peer:
         peer = self._peers.get(user_id)
@@ -181,6 +195,8 @@ class Peers:
             )
 
         def state(state: IceConnectionState) -> None:
+            if state is IceConnectionState.CONNECTED:
+                self._flow.start()
             self._report(peer, lambda now: self._call.ice_state_changed(user_id, state, now))
 
         def remote_stream(stream: RemoteStream) -> None:

@@ -79,6 +79,7 @@ class SessionServices:
         callbacks: runs the application's callbacks.
         send: hands a signal for a user, or for one device of theirs, to the chat.
         dial: starts an outgoing call.
+        path_lost: told when a media path is lost: the chat's may be too.
         stepped: told after each step, since deadlines may have changed.
         closed: told when the call is over.
     """
@@ -87,6 +88,7 @@ class SessionServices:
     callbacks: CallbackRunner
     send: Callable[[int, Signal, str], None]
     dial: Callable[[CallMachine, UserInfo], None]
+    path_lost: Callable[[], None]
     stepped: Callable[[], None]
     closed: Callable[[P2PSession], None]
 
@@ -372,6 +374,8 @@ class P2PSession:
             return
         elif (plain := _EVENTS.get(notice.event)) is not None:
             self._tell(plain(self, notice.user_id))
+            if plain is events.DisconnectedFromUser:
+                self._services.path_lost()
             if plain is events.ConnectedToUser:
                 self._peers.announce_stream(notice.user_id)
         elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:

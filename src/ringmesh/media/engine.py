@@ -60,6 +60,12 @@ class PeerConnection(Protocol):
     async def set_max_bandwidth(self, kbps: int) -> None:
         """Cap what the video senders send, in kbit/s; 0 removes the cap."""
 
+    def last_media_at(self) -> float | None:
+        """When the newest received media was played, in seconds of any one clock; None before.
+
+        Costs a few microseconds, so it can be asked often.
+        """
+
     async def get_stats(self) -> PeerStats:
         """A snapshot of the connection's statistics."""
 

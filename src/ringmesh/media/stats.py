@@ -102,6 +102,7 @@ class PathStats:
         available_outgoing_bitrate: bit/s, as congestion control estimates it.
         bytes_sent: all bytes on this pair, with retransmissions and RTCP.
         bytes_received: likewise.
+        checks: STUN checks received, and answers to ours (RFC 7675).
     """
 
     local_type: str
@@ -112,6 +113,7 @@ class PathStats:
     available_outgoing_bitrate: float | None = None
     bytes_sent: int = 0
     bytes_received: int = 0
+    checks: int = 0
 
     @property
     def relayed(self) -> bool:

@@ -163,6 +163,17 @@ class WrtcPeerConnection:
         self._max_kbps = kbps
         await self._apply_max_bandwidth()
 
+    def last_media_at(self) -> float | None:
+        """When the newest received media was played; None before and after."""
+        if self._closed:
+            return None
+        times = [
+            source.timestamp / 1000
+            for receiver in self._connection.get_receivers()
+            for source in receiver.get_synchronization_sources()
+        ]
+        return max(times, default=None)
+
     async def get_stats(self) -> PeerStats:
         """A snapshot of the connection's statistics."""
         self._check_open()

@@ -16,14 +16,24 @@ from ringmesh.protocol.stream_events import (
     Acknowledged,
     AuthenticationFailed,
     Bound,
+    CaughtUp,
     ClientEvent,
     Closed,
     FrameRefused,
     IqAnswered,
     MessageReceived,
+    Resumed,
     SendFrame,
 )
-from ringmesh.protocol.stream_management import InboundCounter, OutboundQueue
+from ringmesh.protocol.stream_management import (
+    InboundCounter,
+    OutboundQueue,
+    Resumption,
+    count_of,
+)
+
+RESUME_SECONDS = 60
+"""How long the server is asked to wait for us after a connection broke."""
 
 _BIND_ID = "bind"
 _CARBONS_ID = "carbons"
@@ -36,6 +46,7 @@ class _State(Enum):
     AUTHENTICATING = auto()  # waiting for <success/>
     REFUSED = auto()  # waiting for other credentials
     REOPENING = auto()  # waiting for the second <open/> and bind
+    RESUMING = auto()  # waiting to hear whether the stream before goes on
     BINDING = auto()  # waiting for our address
     BOUND = auto()
     CLOSING = auto()  # waiting for the server's <close/>
@@ -51,27 +62,39 @@ class ClientStream:
     Args:
         domain: chat domain.
         resource: resource to ask for; None lets the server make one.
-        stream_management: ask for acknowledgements (XEP-0198).
+        stream_management: ask for acknowledgements and resumption (XEP-0198).
+        resume: the stream that is to go on here, if it can; else this one is bound.
     """
 
     __slots__ = (
+        "_catching_up",
         "_domain",
         "_handled",
         "_jid",
         "_local_part",
         "_password",
         "_resource",
+        "_resume",
         "_state",
+        "_stream_id",
         "_unacknowledged",
         "_wants_acknowledgements",
     )
 
     def __init__(
-        self, domain: str, *, resource: str | None = None, stream_management: bool = False
+        self,
+        domain: str,
+        *,
+        resource: str | None = None,
+        stream_management: bool = False,
+        resume: Resumption | None = None,
     ) -> None:
         self._domain = domain
         self._resource = resource
         self._wants_acknowledgements = stream_management
+        self._resume = resume
+        self._stream_id = ""
+        self._catching_up = False
         self._local_part = ""
         self._password = ""
         self._state = _State.NEW
@@ -88,6 +111,13 @@ class ClientStream:
     def unacknowledged(self) -> tuple[str, ...]:
         """Sent stanzas that the server has not acknowledged; empty without XEP-0198."""
         return self._unacknowledged.unacknowledged if self._unacknowledged else ()
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """What another `ClientStream` needs to go on from here; None if the server cannot."""
+        if not (self._stream_id and self._jid and self._handled and self._unacknowledged):
+            return None
+        return Resumption(self._stream_id, self._jid, self._handled, self._unacknowledged)
 
     def open(self, local_part: str, password: str) -> Sequence[ClientEvent]:
         """Start the stream; the server's answers then lead to `Bound` by themselves.
@@ -186,11 +216,18 @@ class ClientStream:
             self._state = _State.REFUSED
             return (AuthenticationFailed("invalid-mechanism"),)
         if self._state is _State.REOPENING:
-            self._state = _State.BINDING
-            resource = [Element("resource", text=self._resource)] if self._resource else []
-            bind = Element("bind", ns.BIND, children=resource)
-            return _send(iqs.request("set", _BIND_ID, bind))
+            if self._resume is None:
+                return self._bind()
+            self._state = _State.RESUMING
+            handled = str(self._resume.handled.handled)
+            attributes = {"previd": self._resume.stream_id, "h": handled}
+            return _send(Element("resume", ns.STREAM_MANAGEMENT, attributes))
         return ()
+
+    def _bind(self) -> Sequence[ClientEvent]:
+        self._state = _State.BINDING
+        resource = [Element("resource", text=self._resource)] if self._resource else []
+        return _send(iqs.request("set", _BIND_ID, Element("bind", ns.BIND, children=resource)))
 
     def _sasl(self, element: Element) -> Sequence[ClientEvent]:
         if self._state is not _State.AUTHENTICATING:
@@ -231,23 +268,47 @@ class ClientStream:
         carbons = iqs.request("set", _CARBONS_ID, Element("enable", ns.CARBONS))
         frames: list[ClientEvent] = []
         if self._wants_acknowledgements:
-            frames += _send(Element("enable", ns.STREAM_MANAGEMENT))
+            wanted = {"resume": "true", "max": str(RESUME_SECONDS)}
+            frames += _send(Element("enable", ns.STREAM_MANAGEMENT, wanted))
             self._unacknowledged = OutboundQueue()
         frames += self._send_stanza(write(carbons))
         frames += self._send_stanza(write(Element("presence", ns.CLIENT)))
         return (*frames, Bound(self._jid))
 
     def _stream_management(self, element: Element) -> Sequence[ClientEvent]:
+        if self._state is _State.RESUMING:
+            return self._resume_answered(element)
         if element.name == "enabled" and self._unacknowledged and not self._handled:
             self._handled = InboundCounter()
+            if element.get("resume") in ("true", "1"):
+                self._stream_id = element.get("id") or ""
         elif element.name == "failed":
             self._unacknowledged = None
         elif element.name == "r" and self._handled:
-            return _send(self._handled.answer())
+            caught_up = (CaughtUp(),) if self._catching_up else ()
+            self._catching_up = False
+            return (*_send(self._handled.answer()), *caught_up)
         elif element.name == "a" and self._unacknowledged:
             frames = self._unacknowledged.acknowledged(element)
             return (Acknowledged(frames),) if frames else ()
         return ()
+
+    def _resume_answered(self, element: Element) -> Sequence[ClientEvent]:
+        resume = self._resume
+        if resume is None or element.name not in ("resumed", "failed"):
+            return ()
+        self._resume = None
+        frames = resume.sent.acknowledged(element)
+        acknowledged = (Acknowledged(frames),) if frames else ()
+        if element.name == "failed":
+            return (*acknowledged, *self._bind())
+        self._state = _State.BOUND
+        self._jid, self._stream_id, self._handled = resume.jid, resume.stream_id, resume.handled
+        self._unacknowledged = OutboundQueue(acknowledged=count_of(element) or 0)
+        self._catching_up = True
+        # Carbons are on already, unless the request was among what got lost.
+        carbons = iqs.request("set", _CARBONS_ID, Element("enable", ns.CARBONS))
+        return (*acknowledged, Resumed(resume.jid), *self._send_stanza(write(carbons)))
 
     def _closed(self) -> Sequence[ClientEvent]:
         answer = () if self._state is _State.CLOSING else (SendFrame(CLOSE),)

@@ -24,15 +24,18 @@ from ringmesh.protocol.stream_events import (
     ActivityChanged,
     Bound,
     CarbonsChanged,
+    ClientHandled,
     Closed,
     LastActivityRequested,
     PresenceChanged,
+    ResumeRequested,
+    ResumptionRequested,
     SendFrame,
     ServerEvent,
     StanzaReceived,
     TlsRequested,
 )
-from ringmesh.protocol.stream_management import InboundCounter
+from ringmesh.protocol.stream_management import InboundCounter, count_of
 
 MIN_RESOURCE_LENGTH = 12  # some SDKs drop messages whose sender contains their own resource
 
@@ -206,7 +209,7 @@ class ServerStream:
             case ns.SASL, name:
                 return self._sasl(name, element)
             case ns.STREAM_MANAGEMENT, name:
-                return self._stream_management(name)
+                return self._stream_management(name, element)
             case ns.CLIENT, "iq" | "message" | "presence":
                 return self._stanza(element)
         return ()
@@ -260,17 +263,47 @@ class ServerStream:
     def _sasl_failure(self, condition: str) -> Sequence[ServerEvent]:
         return _send(Element("failure", ns.SASL, children=[Element(condition)]))
 
-    def _stream_management(self, name: str) -> Sequence[ServerEvent]:
-        if name == "r" and self._handled:
-            return _send(self._handled.answer())
-        if name not in ("enable", "resume"):
-            return ()
-        if name == "resume" or self._state is not _State.BOUND or self._handled:
-            condition = "item-not-found" if name == "resume" else "unexpected-request"
-            cause = Element(condition, ns.STANZA_ERRORS)
-            return _send(Element("failed", ns.STREAM_MANAGEMENT, children=[cause]))
-        self._handled = InboundCounter()
-        return _send(Element("enabled", ns.STREAM_MANAGEMENT))
+    def _stream_management(self, name: str, element: Element) -> Sequence[ServerEvent]:
+        match name:
+            case "r" if self._handled:
+                return _send(self._handled.answer())
+            case "a" if self._handled and (count := count_of(element)) is not None:
+                return (ClientHandled(count),)
+            case "enable" if self._state is _State.BOUND and not self._handled:
+                self._handled = InboundCounter()
+                # One mobile SDK asks for resumption too, and is lost when it gets it.
+                if element.get("resume") in ("true", "1") and element.get("max"):
+                    return (ResumptionRequested(),)
+                return self.enable_management()
+            case "resume" if self._state is _State.BINDING:
+                return (ResumeRequested(element.get("previd") or "", count_of(element)),)
+            case "enable":
+                return _management_failed("unexpected-request")
+            case "resume":
+                return self.resume_failed()
+        return ()
+
+    @property
+    def handled(self) -> InboundCounter | None:
+        """Counts what the client sent, if acknowledgements are on."""
+        return self._handled
+
+    def enable_management(self, stream_id: str = "", seconds: int = 0) -> Sequence[ServerEvent]:
+        """Answer `ResumptionRequested`: with an unguessable id, and the seconds that it is good
+        for, or without both if there is to be no resumption."""
+        attributes = {"id": stream_id, "resume": "true", "max": str(seconds)} if stream_id else {}
+        return _send(Element("enabled", ns.STREAM_MANAGEMENT, attributes))
+
+    def resumed(self, stream_id: str, jid: JID, handled: InboundCounter) -> Sequence[ServerEvent]:
+        """Answer `ResumeRequested`: that stream goes on here, as this device."""
+        self._state, self._login = _State.BOUND, None
+        self._jid, self._handled = jid, handled
+        attributes = {"previd": stream_id, "h": str(handled.handled)}
+        return _send(Element("resumed", ns.STREAM_MANAGEMENT, attributes))
+
+    def resume_failed(self) -> Sequence[ServerEvent]:
+        """Answer `ResumeRequested`: there is no such stream; the client may bind instead."""
+        return _management_failed("item-not-found")
 
     def _stanza(self, element: Element) -> Sequence[ServerEvent]:
         if self._state is _State.BINDING and element.name == "iq":
@@ -307,6 +340,11 @@ class ServerStream:
             case ns.LAST_ACTIVITY, "query":
                 return _last_activity(element)
         return _send(iqs.stateless_answer(element))
+
+
+def _management_failed(condition: str) -> Sequence[ServerEvent]:
+    cause = Element(condition, ns.STANZA_ERRORS)
+    return _send(Element("failed", ns.STREAM_MANAGEMENT, children=[cause]))
 
 
 def _send(element: Element) -> tuple[SendFrame]:

@@ -89,6 +89,31 @@ class StanzaReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ResumptionRequested:
+    """The device wants to be able to resume: answer with `ServerStream.enable_management`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Answer with `ServerStream.resumed` or `ServerStream.resume_failed`.
+
+    Attributes:
+        stream_id: of the stream that is to go on.
+        handled: stanzas that the client got on it; None where that makes no sense.
+    """
+
+    stream_id: str
+    handled: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHandled:
+    """The client has handled this many of our stanzas, modulo 2**32."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class CarbonsChanged:
     """The device wants, or no longer wants, copies of what its user's other devices send."""
 
@@ -159,6 +184,21 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """The stream before goes on here. What was not `Acknowledged` by then did not arrive.
+
+    Until `CaughtUp`, what comes has waited at the server.
+    """
+
+    jid: JID
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """All that had waited at the server has come."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameRefused:
     """A frame that could not be read was dropped; the stream goes on."""
 
@@ -174,6 +214,9 @@ ServerEvent: TypeAlias = (
     | ScramAnswered
     | TlsRequested
     | StanzaReceived
+    | ResumptionRequested
+    | ResumeRequested
+    | ClientHandled
     | CarbonsChanged
     | PresenceChanged
     | ActivityChanged
@@ -187,5 +230,7 @@ ClientEvent: TypeAlias = (
     | MessageReceived
     | IqAnswered
     | Acknowledged
+    | Resumed
+    | CaughtUp
     | FrameRefused
 )

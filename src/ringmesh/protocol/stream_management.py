@@ -1,4 +1,4 @@
-"""Acknowledgements between two neighbours (XEP-0198), without resumption.
+"""Acknowledgements between two neighbours, and going on after a lost connection (XEP-0198).
 
 Counting goes modulo 2**32. A peer's wrong count is ignored: deployed SDKs send such, and a call
 must not end over it.
@@ -7,9 +7,11 @@ must not end over it.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.element import Element
+from ringmesh.protocol.jid import JID
 
 SM_MODULUS = 2**32
 
@@ -29,6 +31,11 @@ class InboundCounter:
     def stanza_handled(self) -> None:
         """An iq, message or presence was taken over."""
         self._handled = (self._handled + 1) % SM_MODULUS
+
+    @property
+    def handled(self) -> int:
+        """How many there were, modulo 2**32."""
+        return self._handled
 
     def answer(self) -> Element:
         """The ``<a/>`` to send for an ``<r/>``."""
@@ -60,13 +67,36 @@ class OutboundQueue:
 
     def acknowledged(self, answer: Element) -> tuple[str, ...]:
         """The frames that an ``<a/>`` acknowledges; none if its count makes no sense."""
-        count = answer.get("h") or ""
-        if not (count.isascii() and count.isdigit() and len(count) <= 10):
-            return ()
-        news = (int(count) - self._acknowledged) % SM_MODULUS
-        if news > self._pending:
+        count = count_of(answer)
+        news = 0 if count is None else (count - self._acknowledged) % SM_MODULUS
+        if count is None or news > self._pending:
             return ()
         forgotten = self._pending - len(self._frames)
         self._pending -= news
-        self._acknowledged = int(count) % SM_MODULUS
+        self._acknowledged = count
         return tuple(self._frames.popleft() for _ in range(max(0, news - forgotten)))
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a client needs to go on with its stream over another connection.
+
+    Attributes:
+        stream_id: the server's name for the stream.
+        jid: the device's address.
+        handled: what the client has handled.
+        sent: what it has sent and the server has not acknowledged.
+    """
+
+    stream_id: str
+    jid: JID
+    handled: InboundCounter
+    sent: OutboundQueue
+
+
+def count_of(element: Element) -> int | None:
+    """The ``h`` of an element; None where it is missing or makes no sense."""
+    text = element.get("h") or ""
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        return None
+    return int(text) % SM_MODULUS

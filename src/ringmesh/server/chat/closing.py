@@ -25,7 +25,13 @@ class CloseReason(Enum):
     STREAM_ERROR = ("stream-error", "policy-violation", WSCloseCode.POLICY_VIOLATION)
     WEBSOCKET_ERROR = ("websocket-error", None, WSCloseCode.PROTOCOL_ERROR)
     TOO_SLOW = ("too-slow", None, WSCloseCode.ABNORMAL_CLOSURE)
+    REPLACED = ("replaced", None, WSCloseCode.ABNORMAL_CLOSURE)
     SILENT = ("silent", None, WSCloseCode.ABNORMAL_CLOSURE)
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether the client may not have wanted this, and can come back (XEP-0198)."""
+        return self in (CloseReason.LOST, CloseReason.SILENT, CloseReason.TOO_SLOW)
 
     def __init__(self, label: str, condition: str | None, code: WSCloseCode) -> None:
         self.label = label

@@ -14,16 +14,21 @@ from ringmesh.protocol.stream import (
     AuthenticationRequested,
     Bound,
     CarbonsChanged,
+    ClientHandled,
     Closed,
     LastActivityRequested,
+    ResumeRequested,
+    ResumptionRequested,
     SendFrame,
     ServerEvent,
     ServerStream,
     StanzaReceived,
 )
 from ringmesh.server.chat.closing import CloseReason
+from ringmesh.server.chat.resumption import REQUEST, ResumableDevice
 
 if TYPE_CHECKING:
+    from ringmesh.server.chat.router import Device
     from ringmesh.server.chat.service import ChatService
 
 _PING_AT, _DEAD_AT = 2, 3  # looks since the last frame
@@ -71,7 +76,8 @@ class Connection:
     """One client's connection, from its beginning to the end of the socket.
 
     All work is done in callbacks of the event loop; tasks exist only for logins and look-ups.
-    It is a `ringmesh.server.chat.router.Device` while it is online.
+    It is a `ringmesh.server.chat.router.Device` while it is online, unless its client wants to
+    resume: then another object is, `device`, which outlives it.
 
     Args:
         service: what owns it.
@@ -94,6 +100,7 @@ class Connection:
         "address",
         "app_id",
         "carbons",
+        "device",
         "jid",
         "place",
         "resource",
@@ -101,11 +108,14 @@ class Connection:
         "user_id",
     )
 
+    resumable = False
+
     def __init__(self, service: ChatService, address: str, stream: ServerStream) -> None:
         self.address = address
         self.app_id = self.user_id = 0
         self.user = self.jid = self.resource = ""
         self.carbons = False
+        self.device: Device = self
         self.place = 0
         self._service = service
         self._stream = stream
@@ -166,8 +176,18 @@ class Connection:
         self._state = _CLOSING
         self._close_reason = reason
         if was_online:
-            self._service.went_offline(self)
+            self._take_off(reason)
         return True
+
+    def _take_off(self, reason: CloseReason) -> None:
+        device = self.device
+        if not isinstance(device, ResumableDevice):
+            self._service.went_offline(self)
+        elif reason.may_resume:
+            self._service.resumable.detach(device)
+        elif reason is not CloseReason.REPLACED:
+            self._service.resumable.remove(device)
+        self.device = self
 
     def gone(self, reason: CloseReason) -> None:
         """The socket is gone; the reason counts if there was none before."""
@@ -193,6 +213,8 @@ class Connection:
     def look(self, now: float) -> None:
         """Once per ``idle_seconds``: ping a silent client, give up a dead one."""
         self._silence += 1
+        if isinstance(self.device, ResumableDevice):
+            self.device.ask()
         if self._state is _CLOSING:
             self._wire.cut()
         elif self._state is not ConnectionState.ONLINE:
@@ -216,19 +238,70 @@ class Connection:
         for event in events:
             match event:
                 case StanzaReceived():
-                    self._service.router.route(self, event.stanza)
+                    self._service.router.route(self.device, event.stanza)
                 case SendFrame():
-                    self.send(event.frame.encode())
+                    self._answer(event.frame)
                 case AuthenticationRequested():
                     self._begin_login(event)
                 case Bound():
                     self._come_online(event.jid)
                 case CarbonsChanged():
-                    self.carbons = event.enabled
+                    self.device.carbons = event.enabled
+                case ClientHandled():
+                    if isinstance(self.device, ResumableDevice):
+                        self.device.client_handled(event.count)
+                case ResumptionRequested():
+                    self._enable_resumption()
+                case ResumeRequested():
+                    self._resume(event)
                 case LastActivityRequested():
                     self._look_up(event)
                 case Closed():
                     self._stream_closed(event)
+
+    def _answer(self, frame: str) -> None:
+        """Send what the stream machine says; stanzas count for XEP-0198, other elements do not."""
+        if self.device is not self and frame.startswith("<iq"):
+            self.device.send(frame.encode())
+        else:
+            self.send(frame.encode())
+
+    def _enable_resumption(self) -> None:
+        handled = self._stream.handled
+        if handled is None or self._state is not ConnectionState.ONLINE:
+            return
+        device = self._service.resumable.add(self, handled)
+        seconds = int(self._service.limits.resume_seconds)
+        self._perform(self._stream.enable_management(device.stream_id, seconds))
+        self.device = device
+
+    def _resume(self, request: ResumeRequested) -> None:
+        jid = self._stream.jid
+        resumable = self._service.resumable
+        device = (
+            None if jid is None else resumable.find(request.stream_id, jid.local, request.handled)
+        )
+        if device is None:
+            self._perform(self._stream.resume_failed())
+            return
+        if device.connection is not None:
+            device.connection.replaced()
+        waiting = device.take_waiting()
+        resumable.attach(device, self)
+        self.user, self.jid, self.resource = device.user, device.jid, device.resource
+        self._state = ConnectionState.ONLINE
+        full = JID.parse(device.jid)
+        self._perform(self._stream.resumed(request.stream_id, full, device.handled))
+        self.device = device
+        for stanza in waiting:
+            self.send(stanza)
+        self.send(REQUEST)
+        self._service.resumed(self)
+
+    def replaced(self) -> None:
+        """Its device goes on over another connection."""
+        if self.leave(CloseReason.REPLACED):
+            self._wire.cut()
 
     def _begin_login(self, login: AuthenticationRequested) -> None:
         if self._state is ConnectionState.LOGGING_IN:
@@ -252,8 +325,11 @@ class Connection:
 
     def _come_online(self, jid: JID) -> None:
         self.user, self.jid, self.resource = jid.local, str(jid), jid.resource
+        resumable = self._service.resumable
+        resumable.remove_detached(self.app_id, self.user, self.resource)
         others = self._service.router.online(self.app_id).get(self.user, ())
-        if len(others) >= self._service.limits.devices_per_user:
+        crowded = len(others) >= self._service.limits.devices_per_user
+        if crowded and not resumable.remove_detached(self.app_id, self.user):
             self.close(CloseReason.TOO_MANY_DEVICES)
             return
         self._state = ConnectionState.ONLINE

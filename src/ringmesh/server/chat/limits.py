@@ -20,6 +20,12 @@ class ChatLimits:
         idle_seconds: silence after which a client is pinged, and time it has to answer.
         close_seconds: time a client has to finish a closing handshake before it is cut off.
         devices_per_user: devices of one user online at once.
+        resume_seconds: time that a device which asked for it may take to come back after its
+            connection broke (XEP-0198). Until then it counts as online.
+        resume_stanzas: stanzas kept for one such device.
+        resume_bytes: bytes kept for one such device.
+        all_resume_bytes: bytes kept for all of them together.
+        detached_devices: devices without a connection; beyond that the oldest is gone.
         connections_per_address: open connections from one address; None: any number.
     """
 
@@ -32,4 +38,9 @@ class ChatLimits:
     idle_seconds: float = 30.0
     close_seconds: float = 2.0
     devices_per_user: int = 32
+    resume_seconds: float = 60.0
+    resume_stanzas: int = 256
+    resume_bytes: int = 262_144
+    all_resume_bytes: int = 67_108_864
+    detached_devices: int = 10_000
     connections_per_address: int | None = None

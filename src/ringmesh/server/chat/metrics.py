@@ -18,6 +18,16 @@ def chat_metrics(chat: ChatService) -> Iterator[Metric]:
         "ringmesh_chat_connections", "Open chat connections.", chat.connection_count()
     )
     yield GaugeMetricFamily("ringmesh_chat_devices", "Devices online.", router.devices)
+    resumable = chat.resumable
+    yield GaugeMetricFamily(
+        "ringmesh_chat_detached", "Devices that may come back.", resumable.detached
+    )
+    yield GaugeMetricFamily(
+        "ringmesh_chat_kept_bytes",
+        "Bytes kept for devices that may come back.",
+        resumable.queued_bytes,
+    )
+    yield CounterMetricFamily("ringmesh_chat_resumed", "Devices that came back.", resumable.resumed)
     yield CounterMetricFamily(
         "ringmesh_chat_relayed", "Messages taken from devices.", router.relayed
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
+from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.carbons import COPIED_SIGNALS, sent_copy
+from ringmesh.protocol.element import Element, read, write
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.stanza_check import CheckedStanza, stamp
 from ringmesh.server.bus import Bus
@@ -23,6 +25,7 @@ class Device(Protocol):
         user: ``{user id}-{application id}``.
         jid: full address.
         resource: resource part of it.
+        resumable: whether its client resumes, which no SDK but ours does.
         carbons: whether it wants copies of what its user's other devices send (XEP-0280).
     """
 
@@ -32,6 +35,7 @@ class Device(Protocol):
     jid: str
     resource: str
     carbons: bool
+    resumable: bool
 
     def send(self, stanza: bytes) -> None:
         """Queue a stanza. Never waits, never raises."""
@@ -92,6 +96,12 @@ class Router:
             del self._applications[device.app_id]
         self._bus.unsubscribe(device.user)
 
+    def replace(self, old: Device, new: Device) -> None:
+        """The same device of the same user is reached in another way from now on."""
+        online = self._applications[old.app_id]
+        devices = online[old.user]
+        online[old.user] = tuple(new if device is old else device for device in devices)
+
     def route(self, sender: Device, message: CheckedStanza) -> None:
         """Deliver a message to the address in its ``to``, stamped with its sender's.
 
@@ -126,6 +136,24 @@ class Router:
         """Show what `user` sent to their devices that want such copies (XEP-0280)."""
         self._copy(app_id, user, stanza, sender)
         self._bus.publish(user, stanza, carbon=True)
+
+    def bounce(self, stanza: bytes, receiver: Device) -> None:
+        """Tell the sender that a message did not surely arrive, if its client can resume.
+
+        Others are not told: some SDKs take an error for the end of their stream.
+        """
+        message = read(stanza)
+        sender, message_id = message.get("from") or "", message.get("id")
+        user, resource = sender.partition("@")[0], sender.partition("/")[2]
+        if message.name != "message" or message.get("type") == "error" or message_id is None:
+            return
+        for device in self.online(receiver.app_id).get(user, ()):
+            if device.resource == resource and device.resumable:
+                attributes = {"type": "error", "id": message_id, "to": device.jid}
+                attributes["from"] = receiver.jid.partition("/")[0]
+                cause = Element("recipient-unavailable", ns.STANZA_ERRORS)
+                error = Element("error", "", {"type": "wait"}, [cause])
+                device.send(write(Element("message", ns.CLIENT, attributes, [error])).encode())
 
     def _look_at_signal(self, sender: Device, stanza: bytes) -> None:
         """Remember calls; copy what ends the ringing of the sender's other devices."""

@@ -28,7 +28,8 @@ from ringmesh.server.chat.closing import CloseReason
 from ringmesh.server.chat.connection import Connection
 from ringmesh.server.chat.limits import ChatLimits
 from ringmesh.server.chat.metrics import chat_metrics
-from ringmesh.server.chat.router import Router
+from ringmesh.server.chat.resumption import ResumableDevice, ResumableDevices
+from ringmesh.server.chat.router import Device, Router
 from ringmesh.server.chat.tcp_wire import TcpSecurity, TcpWire
 from ringmesh.server.chat.watch import Watch
 from ringmesh.server.chat.websocket import ChatWebSocket, UpgradeRefusedError
@@ -80,6 +81,7 @@ class ChatService(Collector):
         self.now = self.loop.time
         self.calls = CallMemory()
         self.router = Router(bus, self.calls)
+        self.resumable = ResumableDevices(self.router, self.limits, self.loop, self._device_left)
         self.closed_by: Counter[CloseReason] = Counter()
         self.logins: Counter[str] = Counter()
         self.mechanisms = (PLAIN,)
@@ -119,6 +121,7 @@ class ChatService(Collector):
         self._watch.stop()
         for connection in tuple(self._connections):
             connection.close(CloseReason.SHUTDOWN)
+        self.resumable.close()
         if self._connections:  # a connection cuts itself off when its time is up
             await self._empty.wait()
         for task in self._tasks:
@@ -188,6 +191,8 @@ class ChatService(Collector):
         for connection in tuple(self._connections):
             if (connection.app_id, connection.user_id) == (app_id, user_id):
                 connection.close(CloseReason.REMOVED)
+        while self.resumable.remove_detached(app_id, f"{user_id}-{app_id}"):
+            pass
 
     def collect(self) -> Iterator[Metric]:
         """The chat's metrics."""
@@ -250,7 +255,19 @@ class ChatService(Collector):
     def went_offline(self, connection: Connection) -> None:
         """A device left."""
         self.router.remove(connection)
-        user = (connection.app_id, connection.user_id)
+        self._note_departure(connection)
+
+    def resumed(self, connection: Connection) -> None:
+        """A device is back."""
+        _logger.info("chat resumed", user=connection.user, address=connection.address)
+
+    def _device_left(self, device: ResumableDevice, undelivered: list[bytes]) -> None:
+        self._note_departure(device)
+        for stanza in undelivered:
+            self.router.bounce(stanza, device)
+
+    def _note_departure(self, device: Device) -> None:
+        user = (device.app_id, device.user_id)
         self._departures.pop(user, None)
         if len(self._departures) >= _REMEMBERED_DEPARTURES:
             del self._departures[next(iter(self._departures))]
