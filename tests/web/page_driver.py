@@ -22,7 +22,9 @@ SECOND_CAMERA, SCREEN = 1, 2  # what devices.js adds to the number of the pictur
 _tones = itertools.cycle([500.0, 620.0, 770.0, 950.0, 1180.0])
 _stream_ids = itertools.cycle([1, 4, 7, 10, 13])  # the picture code has room for 16
 # What Chromium and the SDK log about failures that the page handles.
-_EXPECTED = re.compile(r"Failed to load resource|WebSocket connection to|ERR_|\[Chat\] xmppClient.start")
+_EXPECTED = re.compile(
+    r"Failed to load resource|WebSocket connection to|ERR_|\[Chat\] xmppClient.start"
+)
 
 expect.set_options(timeout=LIMIT * 1000)
 
@@ -133,9 +135,13 @@ class Person:
         await self.incoming.get_by_role("button", name="Accept").click()
         await expect(self.page.locator("main.call")).to_be_visible()
 
-    async def hang_up(self) -> None:
-        """End the running call."""
+    async def hang_up_only(self) -> None:
+        """Press the button."""
         await self.page.locator(".hang-up").click()
+
+    async def hang_up(self) -> None:
+        """End the running call and be back among people."""
+        await self.hang_up_only()
         await expect(self.page.locator(".people")).to_be_visible()
 
     async def state(self, user_id: int, state: str) -> None:

@@ -17,7 +17,7 @@ async def test_sign_up_out_and_in(pages: Pages, login: Login) -> None:
     """A new account is made, left, and entered again with its password."""
     person = await pages.open(login())
     page = person.page
-    await page.get_by_role("radio", name="New account").check()
+    await page.get_by_role("radio", name="Sign up").check()
     await page.get_by_label("Your name").fill("Ada Lovelace")
     await page.get_by_label("User name").fill(person.login)
     await page.get_by_label("Password", exact=True).fill("x" * 12)
@@ -52,7 +52,7 @@ async def test_refusals_are_explained(pages: Pages, login: Login, sign_in: SignI
     await submit.click()
     await expect(page.get_by_text("That is too long.")).to_be_visible()
 
-    await page.get_by_role("radio", name="New account").check()
+    await page.get_by_role("radio", name="Sign up").check()
     await page.get_by_label("Your name").fill("Somebody")
     await page.get_by_label("User name").fill(known.user.login)
     await submit.click()

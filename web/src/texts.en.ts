@@ -18,7 +18,7 @@ export const en = {
     heading: 'Welcome',
     modes: 'How do you want to enter?',
     signIn: 'Sign in',
-    signUp: 'New account',
+    signUp: 'Sign up',
     guest: 'Guest',
     login: 'User name',
     loginOrEmail: 'User name or e-mail',
@@ -94,7 +94,7 @@ export const en = {
       250: 'Saves data, up to 250 kbit/s',
     } as Record<number, string>,
     theme: 'Appearance',
-    themes: {system: 'As the system', light: 'Light', dark: 'Dark'},
+    themes: {system: 'System', light: 'Light', dark: 'Dark'},
     testSpeakers: 'Play a sound',
   },
 

@@ -273,6 +273,8 @@ export class Call extends Emitter<{change: void; person: Person; end: EndReason}
     const now = performance.now();
     for (const person of this.people.values()) {
       if (person.state === 'connecting' && now - person.since > CONNECT_LIMIT_MS) this.drop(person, 'no-path');
+      const ice = this.peer(person.id)?.iceConnectionState;
+      if (person.state === 'reconnecting' && (ice === 'connected' || ice === 'completed')) this.connection(person.id, Connection.CONNECTED);
       // Somebody else called them too, and the SDK's own timer may have been cleared.
       if (this.incoming && person.state === 'ringing' && now - person.since > JOIN_LIMIT_MS) this.notAnswered(person.id);
     }

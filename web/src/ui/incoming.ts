@@ -70,7 +70,7 @@ export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia)
     const found = await openMedia();
     if (call.phase !== 'ringing' || answered) return;
     view = new SelfView(found, call.video);
-    stage.after(view.element);
+    kind.after(view.element);
   });
 }
 

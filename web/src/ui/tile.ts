@@ -19,6 +19,7 @@ export class Tile {
   readonly #sharing = h('span', {class: 'tile-muted', title: t.call.sharing}, icon(MonitorUp), h('span', {class: 'visually-hidden'}, t.call.sharing));
   readonly #level;
   readonly #unlock = h('button', {type: 'button', class: 'button tile-unlock', hidden: true, onclick: () => void this.#play()}, icon(Volume2), t.call.enableSound);
+  readonly #sizes = new ResizeObserver(() => this.#fit());
   #meter: LevelMeter | undefined;
 
   constructor(readonly person: Person, readonly withPicture: boolean) {
@@ -29,6 +30,8 @@ export class Tile {
       h('div', {class: 'tile-foot'},
         h('span', {class: 'tile-name'}, person.name), this.#sharing, this.#muted, this.#level.element, this.#bitrate),
       this.#unlock);
+    this.video.addEventListener('resize', () => this.#fit());
+    this.#sizes.observe(this.element);
     this.draw();
   }
 
@@ -64,6 +67,14 @@ export class Tile {
     write(this.#bitrate, t.call.bitrate(sample.received.kbit));
   }
 
+  /** Fill the tile, unless that would cut off more than half of the picture. */
+  #fit(): void {
+    const {clientWidth: width, clientHeight: height} = this.element;
+    const {videoWidth, videoHeight} = this.video;
+    const ratio = (width / height) / (videoWidth / videoHeight);
+    set(this.element, 'data-fit', ratio > 2 || ratio < 0.5 ? 'contain' : 'cover');
+  }
+
   async #play(): Promise<void> {
     await toSpeakers(this.video);
     try {
@@ -76,6 +87,7 @@ export class Tile {
   }
 
   close(): void {
+    this.#sizes.disconnect();
     this.#meter?.close();
     this.video.srcObject = null;
   }
