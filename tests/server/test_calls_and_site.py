@@ -76,16 +76,16 @@ async def test_ice_servers(tmp_path: Path) -> None:
         ],
         turn_urls=["turn:turn.example.org", "turn:turn.example.org?transport=tcp"],
         turn_secret="shared",
-        turn_credential_lifetime_seconds=600,
+        turn_credential_lifetime_seconds=900,
     ) as api:
         alice = await api.as_user("alice")
         assert alice.user is not None
         answer = (await alice.get("/ice_servers.json")).json()
-        assert answer["ttl"] == 600
+        assert answer["ttl"] == 900
         static, old, turn = answer["ice_servers"]
         assert static == {"urls": ["stun:stun.example.org"]}
         assert old == {"urls": ["turn:old.example.org"], "username": "u", "credential": "c"}
-        assert turn["username"] == f"1800000600:{alice.user['id']}-{api.application.id}"
+        assert turn["username"] == f"1800000900:{alice.user['id']}-{api.application.id}"
         mac = hmac.new(b"shared", turn["username"].encode(), hashlib.sha1).digest()
         assert turn["credential"] == base64.b64encode(mac).decode()
         assert turn["urls"] == ["turn:turn.example.org", "turn:turn.example.org?transport=tcp"]

@@ -81,6 +81,29 @@ async def test_forbidden_peers(relay: ManagedRelay, host: str) -> None:
 
 
 @shared
+@pytest.mark.parametrize("host", ["198.51.100.7", "8.8.8.8", "1.1.1.1", "223.255.255.254"])
+async def test_permitted_peers(relay: ManagedRelay, host: str) -> None:
+    """Public addresses are what relays are for."""
+    async with allocated(relay) as client:
+        await client.permit(TransportAddress.of(host, 80))
+
+
+async def test_ipv6() -> None:
+    """A relay on IPv6 works, and has its own list of forbidden peers."""
+    forbidden = ["fe80::1", "fc00::1", "fd00:ec2::254", "::1", "::ffff:127.0.0.1", "ff02::1",
+                 "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::7f00:1", "2001:0:1::"]  # fmt: skip
+    async with managed_relay(host="::1", turn_allowed_peers=("::1/128",)) as relay:
+        assert relay.results
+        assert all(result.works for result in relay.results), relay.results
+        async with allocated(relay) as client:
+            for host in ("2606:4700::1", "2a00::1"):
+                await client.permit(TransportAddress.of(host, 80))
+            for host in set(forbidden) - {"::1"}:
+                with pytest.raises(RelayRefusedError, match="403"):
+                    await client.permit(TransportAddress.of(host, 80))
+
+
+@shared
 async def test_no_tcp_to_services(relay: ManagedRelay) -> None:
     """A relay that opens TCP connections (RFC 6062), for instance to our own port, is refused."""
     async with open_client(ServerUrl.parse(relay.settings.turn_urls[1])) as client:

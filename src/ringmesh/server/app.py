@@ -97,6 +97,12 @@ class Server:
         self._listeners = Listeners(self.settings, self.data_dir)
         async with contextlib.AsyncExitStack() as undo:
             undo.callback(self._listeners.close)
+            if self.settings.turn_managed:
+                self._relay = ManagedRelay(self.settings)
+                undo.push_async_callback(self._relay.stop)
+                await self._relay.start()
+            else:
+                warn_of_missing_ice_servers(self.settings)
             self.accounts = await open_accounts(self.data_dir, self.settings, self._clock)
             undo.push_async_callback(self.accounts.close)
             self.application, self.created = await self.accounts.applications.ensure_default()
@@ -109,17 +115,11 @@ class Server:
             )
             await self._chat.start()
             undo.push_async_callback(self._chat.close)
-            if self.settings.turn_managed:
-                self._relay = ManagedRelay(self.settings)
-                undo.push_async_callback(self._relay.stop)
-                await self._relay.start()
+            if self._relay is not None:
+                await self._relay.check()
             self._http = _HttpServer(self._http_config(), self._chat, self._listeners)
             await self._serve()
             undo.pop_all()
-        if self._relay is not None:
-            await self._relay.check()
-        else:
-            warn_of_missing_ice_servers(self.settings)
         self._url = _local_url(self.settings, self._listeners.http.getsockname()[1])
         _logger.info("server started", url=self._url, data_dir=str(self.data_dir), **self.ports)
 

@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     ice_servers: tuple[StaticIceServer, ...] = ()
     turn_urls: tuple[IceUrl, ...] = ()
     turn_secret: SecretStr | None = None
-    turn_credential_lifetime_seconds: Seconds = 43_200
+    turn_credential_lifetime_seconds: Annotated[int, Field(ge=900, le=366 * 86_400)] = 43_200
 
     # The managed relay
     turn_managed: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 
 from ringmesh.server.turn.addresses import IpAddress
@@ -112,6 +112,8 @@ class CoturnConfig:
             host = f"[{address}]" if address.version == 6 else str(address)
             for port in self.extra_ports:
                 yield f"aux-server={host}:{port}"
+        if all(address.version == 6 for address in self.listen):
+            yield "allocation-default-address-family=keep"
         if self.external is not None:
             yield f"external-ip={self.external}/{self.listen[0]}"
         yield f"listening-port={self.port}"
@@ -143,4 +145,6 @@ class CoturnConfig:
 
 
 def _range(network: Network) -> str:
-    return f"{network[0]}-{network[-1]}"
+    # A range that begins with "::" matches every address, of IPv4 too.
+    first = network[0] if network[0] != IPv6Address(0) else network[1]
+    return f"{first}-{network[-1]}"

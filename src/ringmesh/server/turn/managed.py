@@ -101,7 +101,7 @@ class ManagedRelay:
         urls = _turn_urls([str(address) for address in self._listen], self._ports())
         lifetime = self.settings.turn_credential_lifetime_seconds
         credentials = turn_credentials(self._secret, "check", int(time.time()), lifetime)
-        self.results = [await probe_relay(url, *credentials) for url in urls]
+        self.results = await asyncio.gather(*(probe_relay(url, *credentials) for url in urls))
         for result in self.results:
             if result.works:
                 _logger.info("relay works", url=result.url)
