@@ -59,3 +59,62 @@ def mutations(draw: st.DrawFn) -> bytes:
         piece = draw(st.sampled_from([b"", frame[start:end], *_FRAGMENTS]))
         frame = frame[:start] + piece + frame[end:]
     return frame
+
+
+_PLAIN_PIECES = [
+    *(
+        b"",
+        b"text",
+        b" ",
+        b"\r\n",
+        b"&amp;",
+        b"&#13;",
+        b"&#xD;",
+        b"&#1;",
+        b"&x;",
+        b"&",
+        b">",
+        b"]]>",
+    ),
+    *(
+        b"<a/>",
+        b"<a />",
+        b'<a xmlns="jabber:client"/>',
+        b'<a xmlns="u"/>',
+        b'<a b="c"/>',
+        b"<sent/>",
+    ),
+    *(
+        b"<a>",
+        b"</a>",
+        b"</b>",
+        b"<a:b/>",
+        b"<0/>",
+        b"<!--x-->",
+        b"<?x?>",
+        b"\x00",
+        b"\x7f",
+        b"\xff",
+    ),
+]
+_NAMES = st.sampled_from([b"a", b"b", b"sent", b"sentence", b"_x-1.y", b"extraParams"])
+_PLAIN_ATTRIBUTES = [
+    *(b' to="1-1@x"', b' type="headline"', b' xmlns="jabber:client"', b' xmlns="u"', b' xmlns=""'),
+    *(b' from="2-1@x"', b' id=""', b' id="a&amp;b"', b' id="\t"', b' id="<"', b' id="\xc3\xa9"'),
+    *(b" id='x'", b' xml:lang="en"', b' x:from="y"', b"  ", b' ID="x"'),
+]
+
+
+def plain_messages() -> st.SearchStrategy[bytes]:
+    """Messages of the simplest kind, and such with something less simple in them."""
+    pieces = st.sampled_from(_PLAIN_PIECES[:9]) | st.sampled_from(_PLAIN_PIECES)
+    nested = st.recursive(
+        pieces,
+        lambda inner: st.tuples(_NAMES, st.lists(inner, max_size=3)).map(
+            lambda each: b"<%b>%b</%b>" % (each[0], b"".join(each[1]), each[0])
+        ),
+        max_leaves=12,
+    )
+    attributes = st.lists(st.sampled_from(_PLAIN_ATTRIBUTES), max_size=4).map(b"".join)
+    content = st.lists(nested, max_size=4).map(b"".join)
+    return st.tuples(attributes, content).map(lambda each: b"<message%b>%b</message>" % each)
