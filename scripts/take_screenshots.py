@@ -132,7 +132,6 @@ async def call(caller: Page, others: dict[str, Page], count: int) -> None:
 
 async def every_screen(folder: Path) -> None:
     """All screens at all sizes in light and dark."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with studio() as place:
         others = {login: await place.sign_in(login) for login in ("grace", "katherine", "alan")}
         for size in SIZES:
@@ -194,7 +193,6 @@ async def screens(
 
 async def documents() -> None:
     """The pictures in docs/images."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
     async with studio() as place:
         others = {login: await place.sign_in(login) for login in ("grace", "katherine", "alan")}
         page = await place.sign_in("ada")
