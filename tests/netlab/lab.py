@@ -34,7 +34,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -54,14 +53,13 @@ from tests.netlab.plumbing import (
     sysctl,
     write_json,
 )
+from tests.netlab.troubles import Troubles
 from tests.netlab.wire import wire_rules
 
-ROOT = Path(__file__).parents[2]
 ETC_NETNS = Path("/etc/netns")
 LETTERS = "abcdefgh"
 SERVER_IPS = ["203.0.113.10", "203.0.113.11"]  # two, so TURN and HTTPS can both own 443
 SERVER_GW = "203.0.113.1"
-DEFAULT_TCP_PORTS = [80, 443]
 PRIVATE = "{ 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16 }"
 
 SCENARIOS = {
@@ -74,37 +72,6 @@ SCENARIOS = {
     "mixed": "host a behind a cone router, all others behind symmetric ones",
     "udp-blocked": "cone, but host a's network lets out only TCP 80 and 443 (and ping)",
 }
-
-
-def _number(text, table, what, default):
-    m = re.fullmatch(r"\s*([0-9.]+)\s*([a-z%]*)\s*", str(text).lower())
-    if not m or m.group(2) not in table:
-        raise LabError(
-            "cannot read {} {!r} (units: {})".format(what, text, " ".join(filter(None, table)))
-        )
-    return float(m.group(1)) * (table[m.group(2)] if m.group(2) else default)
-
-
-def seconds(x):
-    """'100ms', '0.1s', 0.1 -> 0.1; a bare number is seconds."""
-    return x if isinstance(x, (int, float)) else _number(x, {"": 1, "ms": 1e-3, "s": 1}, "time", 1)
-
-
-def fraction(x):
-    """'5%' or 0.05 -> 0.05"""
-    v = x if isinstance(x, (int, float)) else _number(x, {"": 1, "%": 0.01}, "loss", 1)
-    if not 0 <= v <= 1:
-        raise LabError(f"loss must lie between 0% and 100%, not {x!r} (did you forget the %?)")
-    return v
-
-
-def bits(x):
-    """'1mbit', '500kbit', 1000000 -> bit/s"""
-    units = {"": 1, "bit": 1, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9, "k": 1e3, "m": 1e6}
-    v = x if isinstance(x, (int, float)) else _number(x, units, "rate", 1)
-    if v <= 0:
-        raise LabError("rate must be positive")
-    return v
 
 
 _ROUTER_NFT = """
@@ -143,7 +110,7 @@ table ip nl {{
 _serial = itertools.count()
 
 
-class Lab:
+class Lab(Troubles):
     """A running lab.  `with Lab("cone") as lab:` brings it up and takes it down again.
 
     Host names: "server", then "a", "b", ...  Routers and the Internet are namespaces too
@@ -162,8 +129,6 @@ class Lab:
         self.dir = RUN / self.name
         self.state = None
         self._procs = []
-
-    # -- life cycle
 
     @staticmethod
     def running():
@@ -452,8 +417,6 @@ class Lab:
                     return
                 time.sleep(0.02)
 
-    # -- running things
-
     @property
     def hosts(self):
         return [h for h in self.state["hosts"] if h != "server"]
@@ -520,187 +483,3 @@ class Lab:
                     if time.monotonic() > end:
                         raise LabError(f"{host} cannot reach {ip}:{port}") from None
             time.sleep(0.05)
-
-    # -- trouble
-
-    def _st(self, host):
-        if host not in self.state["hosts"]:
-            raise LabError(
-                "no host {!r}; there are: {}".format(host, " ".join(self.state["hosts"]))
-            )
-        return self.state["hosts"][host]
-
-    def _ifs(self, h):
-        return f"{h}.host", "{}.{}".format(h, self.state["hosts"][h]["at"])
-
-    def impair(
-        self,
-        host,
-        loss=None,
-        delay=None,
-        jitter=None,
-        rate=None,
-        burst=None,
-        queue=None,
-        reorder=False,
-        direction="both",
-        seed=1,
-    ):
-        """Make the host's wire bad; replaces any earlier setting of that direction.
-
-        loss 0.05 or "5%"; delay/jitter 0.1 or "100ms", ONE WAY (both directions: the round
-        trip grows by twice the delay); rate 1e6 or "1mbit"; burst: mean number of packets
-        lost in a row; queue: how much the rate limiter buffers, default 300 ms; reorder: let
-        jitter overtake; direction "up" (leaving the host), "down" or "both"; the same seed
-        gives the same losses.
-        """
-        if direction not in ("up", "down", "both"):
-            raise LabError("direction is up, down or both")
-        p = {}
-        if loss is not None:
-            p["loss"] = fraction(loss)
-        for k, v in (("delay", delay), ("jitter", jitter), ("queue", queue)):
-            if v is not None:
-                p[k] = seconds(v)
-        if rate is not None:
-            p["rate"] = bits(rate)
-        if burst is not None:
-            p["burst"] = float(burst)
-        if reorder:
-            p["reorder"] = True
-        if not p:
-            raise LabError("impair what? give loss, delay, jitter or rate (or clear)")
-        with self._locked():
-            st = self._st(host)
-            now = st["impair"] or {"up": {}, "down": {}, "seed": seed}
-            for d in ("up", "down"):
-                if direction in (d, "both"):
-                    now[d] = p
-            now["seed"] = seed
-            st["impair"] = now
-            self._wire(host)
-
-    def clear(self, host):
-        """Undo impair()."""
-        with self._locked():
-            self._st(host)["impair"] = None
-            self._wire(host)
-
-    def stats(self, host):
-        """Counters of an impaired wire (None when unimpaired), at most 0.5 s old."""
-        self._st(host)
-        return read_json(self.dir / ("stat-" + host))
-
-    def _wire(self, h):
-        """Make the wire process of a host agree with state["impair"]."""
-        st = self.state["hosts"][h]
-        cfg_path, stat_path = (self.dir / (k + h) for k in ("wire-", "stat-"))
-        running = st["wire"] and started_at(st["wire"]["pid"]) == st["wire"]["start"]
-        host_if, net_if = self._ifs(h)
-        if not st["impair"]:
-            if running:
-                self._kill([st["wire"]["pid"]], grace=5)
-            if st["wire"]:  # also repairs a wire whose process was killed
-                self._tc(wire_rules(host_if, net_if, False) + wire_rules(host_if, net_if, True))
-            st["wire"] = None
-            for p in (cfg_path, stat_path):
-                with contextlib.suppress(FileNotFoundError):
-                    p.unlink()
-            return
-        gen = time.monotonic_ns()
-        write_json(
-            cfg_path,
-            dict(
-                st["impair"],
-                gen=gen,
-                ns=self.ns("wire"),
-                host_if=host_if,
-                net_if=net_if,
-                stat=stat_path,
-                log=self.dir / "wire.log",
-            ),
-        )
-        if running:
-            os.kill(st["wire"]["pid"], signal.SIGHUP)
-        else:
-            r = shell([sys.executable, "-m", "tests.netlab.wire", cfg_path])
-            pid = int(r.stdout or 0)
-            st["wire"] = {"pid": pid, "start": started_at(pid)}
-        end = time.monotonic() + 3
-        while (read_json(stat_path) or {}).get("gen") != gen:
-            if time.monotonic() > end:
-                raise LabError(f"the wire process of {h} does not answer; see {self.dir}/wire.log")
-            time.sleep(0.005)
-
-    def _tc(self, lines):
-        shell(
-            ["tc", "-n", self.ns("wire"), "-force", "-batch", "-"],
-            "\n".join(lines) + "\n",
-            check=False,
-        )
-
-    def cut(self, host, silent=False):
-        """Pull the plug.  The host sees its link go down; with silent=True it keeps its link
-        and packets vanish further on (a dead access point or provider)."""
-        with self._locked():
-            st = self._st(host)
-            host_if, net_if = self._ifs(host)
-            ip_batch(self.ns("wire"), f"link set {net_if if silent else host_if} down")
-            st["cut"] = "silent" if silent else "link"
-
-    def heal(self, host):
-        """Undo cut(); the address is the same as before."""
-        with self._locked():
-            st = self._st(host)
-            ip_batch(self.ns("wire"), *[f"link set {d} up" for d in self._ifs(host)])
-            st["cut"] = None
-
-    def readdress(self, host, to=None, gap=0.0):
-        """Move the host to its other network (home <-> mobile): link down, old address gone,
-        `gap` seconds without network, then a new address, gateway and public address."""
-        with self._locked():
-            st = self._st(host)
-            if not st["mobile"]:
-                raise LabError(f"{host} has only one network")
-            to = to or ("home" if st["at"] == "mobile" else "mobile")
-            if to not in ("home", "mobile"):
-                raise LabError(f"a host can move to home or mobile, not {to!r}")
-            wire, (host_if, old_if) = self.ns("wire"), self._ifs(host)
-            ip_batch(wire, f"link set {host_if} down")
-            ip_batch(self.ns(host), "addr flush dev eth0")
-            if not st["impair"]:
-                self._tc(wire_rules(host_if, old_if, False))
-            st["at"] = to
-            _, new_if = self._ifs(host)
-            if st["impair"]:
-                self._wire(host)
-            else:
-                self._tc(wire_rules(host_if, new_if, True))
-            time.sleep(seconds(gap))
-            ip_batch(
-                wire, f"link set {host_if} up", f"link set {old_if} up", f"link set {new_if} up"
-            )
-            self._address(host)
-            st["cut"] = None
-        return self.addr(host)
-
-    def block_udp(self, host, tcp_ports=None, off=False):
-        """The network the host is in NOW lets out only TCP to these ports, and ping; all else
-        is dropped silently, also towards neighbours on the same switch."""
-        with self._locked():
-            st = self._st(host)
-            ns = self.ns(st[st["at"]]["ns"])
-            table = f"nlblk_{host}"
-            text = f"table netdev {table}\ndelete table netdev {table}\n"
-            ports = None
-            if not off:
-                ports = [int(p) for p in (tcp_ports or DEFAULT_TCP_PORTS)]
-                text += (
-                    'table netdev {} {{\n chain only_tcp {{\n  type filter hook ingress device "p-{}" '
-                    "priority 0; policy drop;\n  ether type arp accept\n  ip protocol icmp accept\n"
-                    "  tcp dport {{ {} }} accept\n }}\n}}\n".format(
-                        table, host, ", ".join(map(str, ports))
-                    )
-                )
-            nft(ns, text)
-            st["blocked"][st["at"]] = ports

@@ -50,8 +50,8 @@ def in_namespace(ns):
         os.close(old)
 
 
-def shell(cmd, text=None, check=True):
-    r = subprocess.run(cmd, input=text, text=True, capture_output=True)
+def shell(cmd, text=None, check=True, cwd=None):
+    r = subprocess.run(cmd, input=text, cwd=cwd, text=True, capture_output=True)
     if check and r.returncode:
         why = (r.stderr.strip() or r.stdout.strip()).split("\n")
         raise LabError("{} failed: {}".format(" ".join(cmd), "\n  ".join(why[:4])))

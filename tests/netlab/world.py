@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from playwright.async_api import Page, async_playwright
 
 from tests.interop.browser import CHROMIUM_FLAGS, page_server
-from tests.netlab.lab import ROOT, Lab
+from tests.netlab.lab import Lab
+from tests.netlab.troubles import ROOT
 
 ADDRESS = "203.0.113.10"
 URL = f"https://{ADDRESS}"
