@@ -23,6 +23,10 @@ from ringmesh.server.bus import Bus, InProcessBus
 from ringmesh.server.chat import Authenticate, ChatLimits, ChatService
 
 DOMAIN = "chat.test"
+ENABLE_CARBONS = (
+    '<iq type="set" id="u:enableCarbons" xmlns="jabber:client">'
+    '<enable xmlns="urn:xmpp:carbons:2"/></iq>'
+)
 LIMIT = 10.0
 """Seconds that anything may take here; only failures take that long."""
 
@@ -79,14 +83,23 @@ class Host:
         self.leaves_open(client.websocket.transport)
         return client
 
-    async def online(self, user_id: int, app_id: int = 1, *, carbons: bool = False) -> Client:
-        """A client that is logged in, as a user who is made for it."""
+    async def online(
+        self, user_id: int, app_id: int = 1, *, carbons: bool = False, javascript: bool = False
+    ) -> Client:
+        """A client that is logged in, as a user who is made for it.
+
+        Args:
+            javascript: it asks for carbons as the JavaScript SDK does.
+        """
         self.passwords.setdefault((app_id, user_id), "secret")
         client = await self.client()
         await client.log_in(f"{user_id}-{app_id}", self.passwords[app_id, user_id])
         if carbons:
             answer = await client.ask("set", Element("enable", "urn:xmpp:carbons:2"))
             assert answer.get("type") == "result"
+        if javascript:
+            await client.send(ENABLE_CARBONS)
+            assert (await client.receive()).get("type") == "result"
         return client
 
     async def until(self, condition: Callable[[], bool]) -> None:

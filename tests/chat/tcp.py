@@ -118,9 +118,8 @@ class TcpClient:
         """Open the stream again after a login, and become a device."""
         await self.open()
         wanted = f"<resource>{resource}</resource>" if resource else ""
-        await self.send(
-            f'<iq type="set" id="b"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">{wanted}</bind></iq>'
-        )
+        bind = f'<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">{wanted}</bind>'
+        await self.send(f'<iq type="set" id="b">{bind}</iq>')
         bound = (await self.receive()).child("bind")
         assert bound is not None
         self.jid = bound.child_text("jid") or ""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
 
 import pytest
 
 from ringmesh.protocol.element import Element, read
+from ringmesh.protocol.signal_xml import decode_signal
+from ringmesh.signals import IceRestart
 from tests.chat.host import Client, running, signal, user
 
 
@@ -43,15 +46,55 @@ async def test_a_forged_sender_is_replaced() -> None:
 
 
 async def test_children_arrive_as_they_were_written() -> None:
-    """Quotes, line ends, entities and SDKs' odd element names all come through untouched."""
+    """Quotes, line ends, entities and the JavaScript SDK's own element names come to it
+    untouched."""
     sdp = "<sdp>v=0&#13;\no=- 1 \"x\" 'y'\r\na=b</sdp>"
     extra = f"{sdp}<userInfo><list><0>a</0><1>b</1></list></userInfo>"
     async with running() as host:
-        sender, receiver = await host.online(1), await host.online(2)
+        sender, receiver = await host.online(1), await host.online(2, javascript=True)
         sent = signal(user(2), extra=extra)
         await sender.send(sent)
         frame = await receiver.receive_text()
         assert frame[frame.index("<extraParams") :] == sent[sent.index("<extraParams") :]
+
+
+async def test_each_device_gets_the_dialect_that_it_reads() -> None:
+    """One signal reaches a browser as it was written, and a phone as legal XML."""
+    extra = (
+        "<userInfo><list><0>a</0></list></userInfo><iceCandidates><iceCandidate>"
+        "<sdpMLineIndex></sdpMLineIndex><candidate>c</candidate></iceCandidate></iceCandidates>"
+    )
+    async with running() as host:
+        sender = await host.online(1, javascript=True)
+        browser, phone = await host.online(2, javascript=True), await host.online(2)
+        await sender.send(signal(user(2), "iceCandidates", extra=extra))
+        assert extra in await browser.receive_text()
+        heard = await phone.receive_text()
+        ElementTree.fromstring(heard)
+        assert "<list><_0>a</_0></list>" in heard
+        assert "<sdpMLineIndex>0</sdpMLineIndex>" in heard
+
+
+async def test_a_restart_tells_phones_about_its_call() -> None:
+    """What the JavaScript SDK leaves out of ICE restarts is added from the call."""
+    async with running() as host:
+        sender = await host.online(1, javascript=True)
+        browser, phone = await host.online(2, javascript=True), await host.online(2)
+        await sender.send(
+            signal(user(2), extra="<opponentsIDs><opponentID>2</opponentID></opponentsIDs>")
+        )
+        for each in (browser, phone):
+            await each.receive()
+        restart = (
+            f'<message to="{user(2)}" type="headline" id="1"><extraParams xmlns="jabber:client">'
+            "<moduleIdentifier>WebRTCVideoChat</moduleIdentifier><signalType>iceRestart</signalType>"
+            "<platform>web</platform><sessionID>s1</sessionID><sdp>v=0</sdp></extraParams></message>"
+        )
+        await sender.send(restart)
+        assert "callerID" not in await browser.receive_text()
+        heard = decode_signal(await phone.receive())
+        assert isinstance(heard, IceRestart)
+        assert (heard.caller_id, heard.call_type, heard.opponents_ids) == (1, 2, (2,))
 
 
 async def test_order_and_repeats_are_kept() -> None:

@@ -39,7 +39,7 @@ def test_login() -> None:
     pair = joined()
     assert pair.client_events == [Bound(JOHN)]
     assert pair.client.jid == pair.server.jid == JOHN
-    assert pair.server_events == [Bound(JOHN), CarbonsChanged(True), PresenceChanged(True)]
+    assert pair.server_events == [Bound(JOHN), CarbonsChanged(True, True), PresenceChanged(True)]
 
 
 def test_requested_resource() -> None:

@@ -13,6 +13,10 @@ from ringmesh.protocol.jid import JID
 COPIED_SIGNALS = frozenset({"accept", "reject", "hangUp"})
 """Signal types of which the sender's other devices need a copy: they stop ringing then."""
 
+ENABLING_ID = ":enableCarbons"
+"""How the id of the request for such copies ends in SDKs that read whatever JavaScript writes: its
+own name is how a JavaScript SDK finds the answer, and our SDK does the same."""
+
 
 def sent_copy(stamped: bytes, user: JID, device: JID) -> bytes:
     """The copy of a sent message, as `stanza_check.stamp` wrote it, for another device.

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from ringmesh.errors import InvalidStateError, ProtocolError, StanzaError
 from ringmesh.protocol import iq as iqs
 from ringmesh.protocol import namespaces as ns
+from ringmesh.protocol.carbons import ENABLING_ID
 from ringmesh.protocol.element import Element, read, write
 from ringmesh.protocol.framing import CLOSE, error_condition
 from ringmesh.protocol.jid import JID
@@ -36,7 +37,7 @@ RESUME_SECONDS = 60
 """How long the server is asked to wait for us after a connection broke."""
 
 _BIND_ID = "bind"
-_CARBONS_ID = "carbons"
+_CARBONS_ID = f"ringmesh{ENABLING_ID}"
 _REQUEST = f'<r xmlns="{ns.STREAM_MANAGEMENT}"/>'
 
 

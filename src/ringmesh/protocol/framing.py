@@ -19,10 +19,13 @@ class Framing(ABC):
     Attributes:
         end: the frame that ends it.
         error_needs_header: whether a stream error may come only after a header.
+        announces_management: whether XEP-0198 is among the features. Over WebSocket clients use it
+            unannounced, and some wait for what they do not need.
     """
 
     end: str
     error_needs_header: bool
+    announces_management: bool
 
     @abstractmethod
     def header(self, attributes: Mapping[str, str]) -> str:
@@ -36,6 +39,7 @@ class Framing(ABC):
 class _WebSocketFraming(Framing):
     end = CLOSE
     error_needs_header = False
+    announces_management = False
 
     def header(self, attributes: Mapping[str, str]) -> str:
         return write(Element("open", ns.FRAMING, dict(attributes)))
@@ -47,6 +51,7 @@ class _WebSocketFraming(Framing):
 class _TcpFraming(Framing):
     end = STREAM_END
     error_needs_header = True
+    announces_management = True
 
     def header(self, attributes: Mapping[str, str]) -> str:
         written = "".join(

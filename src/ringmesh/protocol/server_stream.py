@@ -8,6 +8,7 @@ from enum import Enum, auto
 from ringmesh.errors import ConfigurationError, ProtocolError, StanzaError
 from ringmesh.protocol import iq as iqs
 from ringmesh.protocol import namespaces as ns
+from ringmesh.protocol.carbons import ENABLING_ID
 from ringmesh.protocol.element import Element, read, write
 from ringmesh.protocol.framing import (
     STREAM_END,
@@ -41,9 +42,10 @@ MIN_RESOURCE_LENGTH = 12  # some SDKs drop messages whose sender contains their 
 
 # Mobile SDKs never finish their login unless the session feature is there.
 _FEATURES_AFTER_LOGIN = (
-    f'<stream:features {STREAM_PREFIX}><bind xmlns="{ns.BIND}"/>'
-    f'<session xmlns="{ns.SESSION}"/></stream:features>'
+    f'<stream:features {STREAM_PREFIX}><bind xmlns="{ns.BIND}"/><session xmlns="{ns.SESSION}"/>'
 )
+_FEATURE_MANAGEMENT = f'<sm xmlns="{ns.STREAM_MANAGEMENT}"/>'
+_FEATURES_END = "</stream:features>"
 
 
 class _State(Enum):
@@ -78,6 +80,7 @@ class ServerStream:
         "_domain",
         "_framing",
         "_handled",
+        "_has_session",
         "_jid",
         "_login",
         "_resource",
@@ -101,6 +104,7 @@ class ServerStream:
         self._stream_id = stream_id
         self._resource = resource
         self._framing = framing
+        self._has_session = False
         self._login: ServerLogin | None = ServerLogin(mechanisms, tls)  # until the device is bound
         self._state = _State.OPENING
         self._jid: JID | None = None
@@ -219,7 +223,9 @@ class ServerStream:
             case _State.OPENING, ServerLogin() as login:
                 self._state, number, features = _State.AUTHENTICATING, "1", login.features
             case _State.REOPENING, _:
-                self._state, number, features = _State.BINDING, "2", _FEATURES_AFTER_LOGIN
+                self._state, number = _State.BINDING, "2"
+                management = _FEATURE_MANAGEMENT if self._framing.announces_management else ""
+                features = _FEATURES_AFTER_LOGIN + management + _FEATURES_END
             case _:
                 return self._close("policy-violation", "stream opened out of turn")
         header = self._header(element.get("to") or self._domain, number)
@@ -271,8 +277,10 @@ class ServerStream:
                 return (ClientHandled(count),)
             case "enable" if self._state is _State.BOUND and not self._handled:
                 self._handled = InboundCounter()
-                # One mobile SDK asks for resumption too, and is lost when it gets it.
-                if element.get("resume") in ("true", "1") and element.get("max"):
+                # One mobile SDK asks for resumption too, and is lost when it gets it. It asks
+                # before the legacy session, and does not say for how long.
+                knows = self._has_session or element.get("max")
+                if element.get("resume") in ("true", "1") and knows:
                     return (ResumptionRequested(),)
                 return self.enable_management()
             case "resume" if self._state is _State.BINDING:
@@ -333,7 +341,11 @@ class ServerStream:
         child = element.children[0] if len(element.children) == 1 else Element("")
         match child.xmlns, child.name:
             case ns.CARBONS, "enable" | "disable":
-                return (*_send(iqs.result(element)), CarbonsChanged(child.name == "enable"))
+                verbatim = (element.get("id") or "").endswith(ENABLING_ID)
+                changed = CarbonsChanged(child.name == "enable", verbatim)
+                return (*_send(iqs.result(element)), changed)
+            case ns.SESSION, "session":
+                self._has_session = True
             case ns.MOBILE, "mobile":
                 active = child.get("enable") not in ("true", "1")
                 return (*_send(iqs.result(element)), ActivityChanged(active))

@@ -115,9 +115,15 @@ class ClientHandled:
 
 @dataclass(frozen=True, slots=True)
 class CarbonsChanged:
-    """The device wants, or no longer wants, copies of what its user's other devices send."""
+    """The device wants, or no longer wants, copies of what its user's other devices send.
+
+    Attributes:
+        verbatim: it asks in the way of SDKs that read whatever JavaScript SDKs write; see
+            `ringmesh.protocol.dialect` for what others need.
+    """
 
     enabled: bool
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

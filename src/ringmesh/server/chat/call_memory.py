@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ringmesh.protocol.dialect import BaseFields
+from ringmesh.protocol.signal_xml import MAX_OPPONENTS
+
 _SESSION_ID = b"<sessionID>"
 _LONGEST_SESSION_ID = 128
 _CALLER_ID = re.compile(rb"<callerID[^>]*>\s*(\d{1,18})\s*<")
+_OPPONENT_ID = re.compile(rb"<opponentID[^>]*>\s*(\d{1,18})\s*<")
 _CALL_TYPE = re.compile(rb"<callType[^>]*>\s*([12])\s*<")
 
 
@@ -20,6 +24,7 @@ class RememberedCall:
     app_id: int
     caller_id: int
     call_type: int
+    opponents_ids: tuple[int, ...]
     at: float
 
 
@@ -45,13 +50,16 @@ class CallMemory:
         self._clock = clock
         self._calls: dict[bytes, RememberedCall] = {}
 
+    def base_fields(self, app_id: int, stanza: bytes) -> BaseFields | None:
+        """What is remembered of the call that a checked signal belongs to."""
+        call = self._of(app_id, _session_id(stanza))
+        if call is None:
+            return None
+        return BaseFields(call.caller_id, call.call_type, call.opponents_ids)
+
     def remember(self, stanza: bytes, app_id: int, sender_id: int) -> None:
         """Read a checked ``call`` signal. Repeats and signals of mesh members change nothing."""
-        start = stanza.find(_SESSION_ID)
-        if start < 0:
-            return
-        start += len(_SESSION_ID)
-        session_id = stanza[start : stanza.find(b"<", start)]
+        session_id = _session_id(stanza)
         if session_id in self._calls or not 0 < len(session_id) <= _LONGEST_SESSION_ID:
             return
         caller_id = _CALLER_ID.search(stanza)
@@ -61,12 +69,19 @@ class CallMemory:
         now = self._clock()
         self._forget_old(now)
         self._calls[session_id] = RememberedCall(
-            app_id, sender_id, int(call_type[1]) if call_type else 1, now
+            app_id,
+            sender_id,
+            int(call_type[1]) if call_type else 1,
+            tuple(map(int, _OPPONENT_ID.findall(stanza)[:MAX_OPPONENTS])),
+            now,
         )
 
     def find(self, app_id: int, session_id: str) -> RememberedCall | None:
         """The call with this id in this application, if it is remembered."""
-        call = self._calls.get(session_id.encode())
+        return self._of(app_id, session_id.encode())
+
+    def _of(self, app_id: int, session_id: bytes) -> RememberedCall | None:
+        call = self._calls.get(session_id)
         if call is None or call.app_id != app_id or self._clock() - call.at > self._lifetime:
             return None
         return call
@@ -79,3 +94,11 @@ class CallMemory:
             if not too_old and len(self._calls) < self._capacity:
                 return
             del self._calls[oldest]
+
+
+def _session_id(stanza: bytes) -> bytes:
+    start = stanza.find(_SESSION_ID)
+    if start < 0:
+        return b""
+    start += len(_SESSION_ID)
+    return stanza[start : stanza.find(b"<", start)]

@@ -106,6 +106,7 @@ class Connection:
         "resource",
         "user",
         "user_id",
+        "verbatim",
     )
 
     resumable = False
@@ -114,7 +115,7 @@ class Connection:
         self.address = address
         self.app_id = self.user_id = 0
         self.user = self.jid = self.resource = ""
-        self.carbons = False
+        self.carbons = self.verbatim = False
         self.device: Device = self
         self.place = 0
         self._service = service
@@ -247,6 +248,7 @@ class Connection:
                     self._come_online(event.jid)
                 case CarbonsChanged():
                     self.device.carbons = event.enabled
+                    self.device.verbatim |= event.verbatim
                 case ClientHandled():
                     if isinstance(self.device, ResumableDevice):
                         self.device.client_handled(event.count)

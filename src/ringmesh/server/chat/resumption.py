@@ -47,6 +47,7 @@ class ResumableDevice:
         "stream_id",
         "user",
         "user_id",
+        "verbatim",
     )
 
     resumable = True
@@ -58,6 +59,7 @@ class ResumableDevice:
         self.app_id, self.user_id = connection.app_id, connection.user_id
         self.user, self.jid = connection.user, connection.jid
         self.resource, self.carbons = connection.resource, connection.carbons
+        self.verbatim = connection.verbatim
         self.connection: Connection | None = connection
         self.handled = handled
         self._devices = devices
@@ -223,7 +225,7 @@ class ResumableDevices:
             return
         del self._by_id[device.stream_id]
         device.clear()
-        connection.carbons = device.carbons
+        connection.carbons, connection.verbatim = device.carbons, device.verbatim
         connection.device = connection
         self._router.replace(device, connection)
 

@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.carbons import COPIED_SIGNALS, sent_copy
+from ringmesh.protocol.dialect import is_legal_form, legal_form
 from ringmesh.protocol.element import Element, read, write
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.stanza_check import CheckedStanza, stamp
@@ -25,6 +26,7 @@ class Device(Protocol):
         user: ``{user id}-{application id}``.
         jid: full address.
         resource: resource part of it.
+        verbatim: whether its client reads whatever JavaScript SDKs write; others get legal XML.
         resumable: whether its client resumes, which no SDK but ours does.
         carbons: whether it wants copies of what its user's other devices send (XEP-0280).
     """
@@ -36,6 +38,7 @@ class Device(Protocol):
     resource: str
     carbons: bool
     resumable: bool
+    verbatim: bool
 
     def send(self, stanza: bytes) -> None:
         """Queue a stanza. Never waits, never raises."""
@@ -121,10 +124,7 @@ class Router:
     def send(self, app_id: int, user: str, stanza: bytes, resource: str = "") -> None:
         """Deliver a finished stanza to one or all devices of a user, on every node."""
         devices = self._applications.get(app_id, {}).get(user, ())
-        for device in devices:
-            if not resource or device.resource == resource:
-                device.send(stanza)
-                self.delivered += 1
+        self._deliver(app_id, devices, stanza, resource)
         if not devices:
             self.dropped += 1
         if devices or user.endswith(f"-{app_id}"):
@@ -155,6 +155,25 @@ class Router:
                 error = Element("error", "", {"type": "wait"}, [cause])
                 device.send(write(Element("message", ns.CLIENT, attributes, [error])).encode())
 
+    def _deliver(
+        self, app_id: int, devices: tuple[Device, ...], stanza: bytes, resource: str
+    ) -> None:
+        legal = None
+        for device in devices:
+            if resource and device.resource != resource:
+                continue
+            self.delivered += 1
+            if device.verbatim:
+                device.send(stanza)
+            else:
+                legal = legal or self._legal(app_id, stanza)
+                device.send(legal)
+
+    def _legal(self, app_id: int, stanza: bytes) -> bytes:
+        if is_legal_form(stanza):
+            return stanza
+        return legal_form(stanza, self._calls.base_fields(app_id, stanza))
+
     def _look_at_signal(self, sender: Device, stanza: bytes) -> None:
         """Remember calls; copy what ends the ringing of the sender's other devices."""
         start = stanza.find(_SIGNAL_TYPE)
@@ -170,14 +189,12 @@ class Router:
         for device in self.online(app_id).get(user, ()):
             if device.carbons and device is not sender:
                 jid = JID.parse(device.jid)
-                device.send(sent_copy(stanza, jid.bare(), jid))
+                copied = stanza if device.verbatim else self._legal(app_id, stanza)
+                device.send(sent_copy(copied, jid.bare(), jid))
 
     def _from_bus(self, user: str, stanza: bytes, resource: str, carbon: bool) -> None:
         app_id = int(user.rpartition("-")[2])
         if carbon:
             self._copy(app_id, user, stanza, None)
             return
-        for device in self.online(app_id).get(user, ()):
-            if not resource or device.resource == resource:
-                device.send(stanza)
-                self.delivered += 1
+        self._deliver(app_id, self.online(app_id).get(user, ()), stanza, resource)
