@@ -344,10 +344,10 @@ class Device:
         self.network = 0
         self.cut = False
         self.away_since: float | None = None
-        if foreign:
-            config = replace(config or CallConfig(), automatic_ice_restart=False)
+        self.crashed = False
         self.book = CallBook(user_id, config)
-        self.heard_ringing: list[tuple[CallMachine, int]] = []
+        self.become_foreign(foreign)
+        self.heard_ringing: list[tuple[str, int]] = []
         self._outbox: list[tuple[int, Signal, str]] = []
         self._inbox: list[tuple[float, Signal, int, str]] = []
         self.history: list[str] = []
@@ -360,6 +360,13 @@ class Device:
         self.early_candidates = 0
         self.on_ring: Callable[[CallMachine], None] | None = None
         self._peers: dict[tuple[CallMachine, int], Peer] = {}
+
+    def become_foreign(self, foreign: bool) -> None:
+        """Before the first call: know the fields of other SDKs only."""
+        self.foreign = foreign
+        if foreign:
+            config = replace(self.book._config, automatic_ice_restart=False)
+            self.book = CallBook(self.user_id, config)
 
     # Inputs
 
@@ -405,6 +412,8 @@ class Device:
 
     def arrive(self, signal: Signal, sender_id: int, sender: str) -> None:
         """The server has a signal for this device."""
+        if self.crashed:
+            return
         if self.away_since is None:
             self.receive(signal, sender_id, sender)
         elif not self.foreign:
@@ -417,7 +426,7 @@ class Device:
 
     def regain_chat(self) -> None:
         """The chat connection is back; what waited comes in order, new rings last."""
-        if self.away_since is None or self.cut:
+        if self.away_since is None or self.cut or self.crashed:
             return
         now = self.world.now
         kept = now - self.away_since <= RESUME
@@ -457,6 +466,7 @@ class Device:
 
     def crash(self) -> None:
         """Gone, without a word."""
+        self.crashed = True
         self.world.devices.remove(self)
         for peer in self._peers.values():
             peer.close()
@@ -521,7 +531,7 @@ class Device:
         if notice.event is CallEvent.USER_RINGING:
             assert call is not None
             assert notice.user_id is not None
-            self.heard_ringing.append((call, notice.user_id))
+            self.heard_ringing.append((call.session_id, notice.user_id))
             return
         name = notice.event.removeprefix("on_")
         about = notice.detail.get("reason") if notice.user_id is None else notice.user_id

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from ringmesh.calls.transitions import OWN_OFFER, LegEvent, LegState, RestartState
 from ringmesh.signals import Signal
 
+_APPLYING = (RestartState.ACCEPTED, RestartState.ANSWERING, RestartState.REANSWERING)
+
 OFFER_NUMBER, ANSWER_NUMBER = "offerNumber", "answerNumber"
 REPEATS_EVERY = "repeatsEvery"
 """Fields that Ringmesh clients add to ``call``, ``accept`` and the signals of an ICE restart; the
@@ -86,7 +88,7 @@ class Recovery:
 
     def event(self, leg: LegState, restart: RestartState, *, offerer: bool) -> LegEvent | None:
         """What to do when `due_at` has come; None where that has to wait."""
-        if restart in (RestartState.ANSWERING, RestartState.REANSWERING):
+        if restart in _APPLYING:
             return None
         if restart is RestartState.OFFERED and not self._moved:
             return LegEvent.REPEAT_DUE

@@ -277,7 +277,7 @@ def _restart(
     return {(state, event): RestartTransition(to, actions) for state in states}
 
 
-_FREE = (_R.IDLE, _R.OFFERED, _R.ACCEPTED)
+_FREE = (_R.IDLE, _R.OFFERED)
 OWN_OFFER = (_R.OFFERING, _R.REOFFERING, _R.OFFERED, _R.ACCEPTED)
 """Restart states in which our own offer is under way."""
 
