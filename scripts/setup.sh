@@ -104,7 +104,10 @@ setup_network() {
     command -v turnserver >/dev/null || missing="$missing coturn"
     command -v ip >/dev/null || missing="$missing iproute2"
     command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="$missing nftables"
-    [ -z "$missing" ] || apt_install $missing
+    [ -n "$missing" ] || return 0
+    apt_install $missing
+    # Debian starts coturn at once; tests and servers run one of their own on its port.
+    case $missing in *coturn*) [ ! -d /run/systemd/system ] || as_root systemctl disable --now -q coturn ;; esac
 }
 
 for part in "$@"; do "setup_$part"; done

@@ -242,5 +242,8 @@ def _at(host: str | IpAddress, port: int) -> str:
 
 def _reason(result: ProbeResult) -> str:
     if result.verdict in (Verdict.UNREACHABLE, Verdict.BAD_CREDENTIALS):
-        return f"{result.detail}; is the port taken by another program?"
+        return (
+            f"{result.detail}; is the port taken, perhaps by the coturn that Debian starts "
+            "(systemctl disable --now coturn)?"
+        )
     return result.detail
