@@ -5,18 +5,15 @@ They work on the database itself, also while a server runs on the same folder.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from ringmesh.cli.accounts import AppOption, application_id, printable, with_accounts
 from ringmesh.cli.data_folder import DataOption, JsonOption
-from ringmesh.cli.exit_code import ExitCode
-from ringmesh.errors import ConfigurationError, RequestError
+from ringmesh.errors import RequestError
 
 if TYPE_CHECKING:
     from ringmesh.server.accounts.models import Application, User
@@ -27,10 +24,6 @@ _T = TypeVar("_T")
 app_commands = typer.Typer(no_args_is_help=True, help="Make and list applications.")
 user_commands = typer.Typer(no_args_is_help=True, help="Make, list and remove users.")
 
-AppOption = Annotated[
-    int | None,
-    typer.Option("--app", metavar="ID", help="Application. (default: the first one)"),
-]
 LoginArgument = Annotated[str, typer.Argument(metavar="LOGIN", help="Login or e-mail address.")]
 PasswordOption = Annotated[
     str | None,
@@ -50,14 +43,16 @@ def create_application(
     as_json: JsonOption = False,
 ) -> None:
     """Make an application, with a key and a secret of its own."""
-    application = _run(data, lambda accounts: accounts.applications.create(name), create=True)
+    application = with_accounts(
+        data, lambda accounts: accounts.applications.create(name), create=True
+    )
     _print(_application_facts(application), as_json)
 
 
 @app_commands.command("list")
 def list_applications(data: DataOption, as_json: JsonOption = False) -> None:
     """List the applications with their keys and secrets."""
-    applications = _run(data, lambda accounts: accounts.applications.list())
+    applications = with_accounts(data, lambda accounts: accounts.applications.list())
     _print_all([_application_facts(application) for application in applications], as_json)
 
 
@@ -81,9 +76,9 @@ def add_user(
 
     async def add(accounts: Accounts) -> User:
         user = validated(UserInput, given)
-        return await accounts.users.create(await _application_id(accounts, application), user)
+        return await accounts.users.create(await application_id(accounts, application), user)
 
-    _print(_user_facts(_run(data, add, create=True)), as_json)
+    _print(_user_facts(with_accounts(data, add, create=True)), as_json)
 
 
 @user_commands.command("list")
@@ -95,17 +90,17 @@ def list_users(
     async def everybody(accounts: Accounts) -> list[User]:
         from ringmesh.server.store.contract import UserQuery
 
-        application_id = await _application_id(accounts, application)
-        total, users = await accounts.users.find(application_id, UserQuery(limit=500))
+        app_id = await application_id(accounts, application)
+        total, users = await accounts.users.find(app_id, UserQuery(limit=500))
         while len(users) < total:
             query = UserQuery(limit=500, offset=len(users))
-            total, more = await accounts.users.find(application_id, query)
+            total, more = await accounts.users.find(app_id, query)
             if not more:
                 break
             users += more
         return users
 
-    _print_all([_user_facts(user) for user in _run(data, everybody)], as_json)
+    _print_all([_user_facts(user) for user in with_accounts(data, everybody)], as_json)
 
 
 @user_commands.command("remove")
@@ -122,7 +117,7 @@ def remove_user(
         await accounts.users.remove(user)
         return user
 
-    _print({"removed": _user_facts(_run(data, remove))["id"]}, as_json)
+    _print({"removed": _user_facts(with_accounts(data, remove))["id"]}, as_json)
 
 
 @user_commands.command("password")
@@ -145,50 +140,13 @@ def change_password(
         await accounts.users.set_password(user, checked)
         return user
 
-    _print({"changed": _user_facts(_run(data, change))["id"]}, as_json)
-
-
-def _run(data: Path, work: Callable[[Accounts], Awaitable[_T]], *, create: bool = False) -> _T:
-    """Open the accounts and work on them; refusals become one line and an exit code."""
-    from ringmesh.server.data_folder import DATABASE_FILE_NAME, open_accounts
-    from ringmesh.server.settings import Settings
-
-    if not create and not (data / DATABASE_FILE_NAME).is_file():
-        raise ConfigurationError(
-            f"there is no server's data in {data}: give the right folder with --data, "
-            "or make one with 'ringmesh serve' or 'ringmesh user add'"
-        )
-
-    async def run() -> _T:
-        accounts = await open_accounts(data, Settings())
-        try:
-            return await work(accounts)
-        finally:
-            await accounts.close()
-
-    try:
-        return asyncio.run(run())
-    except RequestError as error:
-        for field, texts in error.errors.items():
-            subject = "" if field == "base" else f"{field} "
-            print(f"ringmesh: {subject}{', '.join(texts)}", file=sys.stderr)
-        raise typer.Exit(ExitCode.FAILED) from None
-
-
-async def _application_id(accounts: Accounts, given: int | None) -> int:
-    if given is None:
-        application, _ = await accounts.applications.ensure_default()
-        return application.id
-    if not 0 < given < 2**63 or await accounts.applications.get(given) is None:
-        text = f"there is no application {given}: see 'ringmesh app list'"
-        raise RequestError(404, {"base": [text]})
-    return given
+    _print({"changed": _user_facts(with_accounts(data, change))["id"]}, as_json)
 
 
 async def _find_user(accounts: Accounts, application: int | None, name: str) -> User:
-    application_id = await _application_id(accounts, application)
+    app_id = await application_id(accounts, application)
     for field in ("login", "email"):
-        user = await accounts.users.by(application_id, field, name)
+        user = await accounts.users.by(app_id, field, name)
         if user is not None:
             return user
     raise RequestError(404, {"base": [f"there is no user {name}: see 'ringmesh user list'"]})
@@ -228,7 +186,7 @@ def _print(facts: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(facts))
         return
     for name, value in facts.items():
-        print(f"{name:<16}{'' if value is None else _printable(value)}")
+        print(f"{name:<16}{'' if value is None else printable(value)}")
 
 
 def _print_all(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -238,14 +196,8 @@ def _print_all(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         print("none")
         return
-    table = [list(rows[0]), *([_printable(value) for value in row.values()] for row in rows)]
+    table = [list(rows[0]), *([printable(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
-
-
-def _printable(value: object) -> str:
-    """What users wrote about themselves must not steer a terminal."""
-    text = "" if value is None else str(value)
-    return "".join(character if character.isprintable() else "?" for character in text)

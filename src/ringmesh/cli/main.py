@@ -11,6 +11,7 @@ from ringmesh.cli.answer import answer
 from ringmesh.cli.call import call
 from ringmesh.cli.doctor import doctor
 from ringmesh.cli.exit_code import exit_code_of
+from ringmesh.cli.import_users import import_users
 from ringmesh.cli.serve import serve
 from ringmesh.errors import RingmeshError
 
@@ -24,6 +25,7 @@ app.command()(serve)
 app.command()(call)
 app.command()(answer)
 app.command()(doctor)
+app.command("import")(import_users)
 app.add_typer(app_commands, name="app")
 app.add_typer(user_commands, name="user")
 

@@ -15,6 +15,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from ringmesh.errors import RequestError
+from ringmesh.server.accounts.one_time import is_one_time
 
 _T = TypeVar("_T")
 
@@ -50,8 +51,10 @@ class Passwords:
         """Whether a password is the right one.
 
         `hashed` is None where there is no user or no password: that takes as long as a wrong
-        password, so that the time says nothing.
+        password, so that the time says nothing. One-time passwords are none.
         """
+        if is_one_time(hashed):
+            hashed = None
         digest = hmac.digest(self._key, password.encode(), hashlib.sha256)
         if hashed is not None:
             known = self._remembered.get(hashed)

@@ -9,6 +9,7 @@ from ringmesh.server.accounts.applications import Applications
 from ringmesh.server.accounts.passwords import Passwords
 from ringmesh.server.accounts.sessions import Sessions
 from ringmesh.server.accounts.sign_in import SignIn
+from ringmesh.server.accounts.user_import import ImportOptions, UserImport
 from ringmesh.server.accounts.users import Users
 from ringmesh.server.settings import Settings
 from ringmesh.server.store.contract import Store
@@ -25,12 +26,17 @@ class Accounts:
         self, store: Store, settings: Settings, clock: Callable[[], float] = time.time
     ) -> None:
         self._store = store
+        self._clock = clock
         self._guest_lifetime = settings.guest_lifetime_seconds
         self._passwords = Passwords()
         self.applications = Applications(store, clock)
         self.sessions = Sessions(store, settings, clock)
         self.users = Users(store, self._passwords, clock)
-        self.sign_in = SignIn(store, settings, self._passwords, self.sessions, self.users)
+        self.sign_in = SignIn(store, settings, self._passwords, self.sessions, self.users, clock)
+
+    def user_import(self, application_id: int, options: ImportOptions) -> UserImport:
+        """Writes many users; close it."""
+        return UserImport(self._store, self._passwords, self._clock, application_id, options)
 
     async def close(self) -> None:
         """Finish what is under way and close the store."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from ringmesh.errors import AuthenticationError, RequestError
 from ringmesh.server.accounts.login_guard import LoginGuard
 from ringmesh.server.accounts.models import User
+from ringmesh.server.accounts.one_time import is_one_time, opens
 from ringmesh.server.accounts.passwords import Passwords
 from ringmesh.server.accounts.sessions import Sessions
 from ringmesh.server.accounts.user_input import UserInput
@@ -29,18 +32,20 @@ class SignIn:
         passwords: Passwords,
         sessions: Sessions,
         users: Users,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._sessions = sessions
         self._users = users
+        self._clock = clock
         self._guard = LoginGuard(settings)
         self._may_create = settings.create_users_at_login
 
     async def sign_in(
         self, application_id: int, given: UserInput, address: str, *, may_create: bool = False
     ) -> User:
-        """The user with this login or e-mail address and password.
+        """The user with this login or e-mail address and password, which may be a one-time one.
 
         Args:
             may_create: make the user if there is none, where the settings allow it.
@@ -57,7 +62,8 @@ class SignIn:
         user = await self._find(application_id, given)
         if user is not None:
             hashed = await self._store.password_hash(application_id, user.id)
-            await self._check(_account(user), address, given.password, hashed)
+            if not await self._spend(user, given.password, hashed):
+                await self._check(_account(user), address, given.password, hashed)
             return user
         account = f"{application_id}/{name.casefold()}"
         if may_create and self._may_create:
@@ -78,6 +84,11 @@ class SignIn:
         except AuthenticationError:
             return False
         return True
+
+    async def has_password(self, user: User) -> bool:
+        """Whether the user can log in again; one-time passwords do not count."""
+        hashed = await self._store.password_hash(user.application_id, user.id)
+        return hashed is not None and not is_one_time(hashed)
 
     async def authenticate_chat(
         self, application_id: int, user_id: int, secret: str, address: str
@@ -101,6 +112,14 @@ class SignIn:
                 return
         hashed = await self._store.password_hash(application_id, user_id)
         await self._check(f"{application_id}#{user_id}", address, secret, hashed)
+
+    async def _spend(self, user: User, password: str, hashed: str | None) -> bool:
+        """Use a one-time password up. Not subject to the limits: nobody guesses 144 bits."""
+        if hashed is None or not is_one_time(hashed):
+            return False
+        if not opens(password, hashed, int(self._clock())):
+            return False
+        return await self._store.spend_password_hash(user.application_id, user.id, hashed)
 
     async def _check(self, account: str, address: str, password: str, hashed: str | None) -> None:
         """Compare, unless too many attempts have failed.

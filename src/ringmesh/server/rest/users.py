@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ringmesh.errors import RequestError
 from ringmesh.server.accounts.models import User
 from ringmesh.server.accounts.user_input import MAX_INTEGER, UserInput
-from ringmesh.server.rest.answers import empty, refusals
+from ringmesh.server.rest.answers import empty, empty_or_refusals, refusals
 from ringmesh.server.rest.shapes import UserAnswer, UserShape
 from ringmesh.server.rest.state import (
     SESSION_REQUIRED,
@@ -63,7 +63,8 @@ async def update_nobody() -> None:
 async def update_user(
     user_id: int, body: UserRequest, me: SignedIn, services: ServicesOf, state: StateOf
 ) -> UserAnswer:
-    """Change one's own account. A new password needs the old one, and ends other sessions."""
+    """Change one's own account. A new password needs the old one, if there is one, and ends other
+    sessions."""
     _only_oneself(me, user_id)
     if body.user.password is not None:
         await _check_old_password(services, me, body.user, state.address)
@@ -73,7 +74,7 @@ async def update_user(
     return UserAnswer(user=UserShape.of(user))
 
 
-@router.delete("/users/{user_id}", responses=refusals(401, 403))
+@router.delete("/users/{user_id}", responses=empty_or_refusals(401, 403, 404))
 async def delete_user(
     user_id: int, me: SignedIn, services: ServicesOf, state: StateOf
 ) -> PlainTextResponse:
@@ -82,7 +83,7 @@ async def delete_user(
     return await _remove(services, state, me)
 
 
-@router.delete("/users/external/{external_id}", responses=refusals(401, 403))
+@router.delete("/users/external/{external_id}", responses=empty_or_refusals(401, 403))
 async def delete_external_user(
     external_id: str, me: SignedIn, services: ServicesOf, state: StateOf
 ) -> PlainTextResponse:
@@ -134,6 +135,8 @@ async def _check_old_password(
     services: Services, me: User, changes: UserInput, address: str
 ) -> None:
     if changes.old_password is None:
+        if not me.is_guest and not await services.accounts.sign_in.has_password(me):
+            return
         raise RequestError(422, {"old_password": ["is required to change the password"]})
     if not await services.accounts.sign_in.knows_password(me, changes.old_password, address):
         raise RequestError(422, {"old_password": ["is wrong"]})

@@ -60,6 +60,23 @@ class UserQuery:
     limit: int = 100
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserEntry:
+    """One of many users to be written at once.
+
+    Attributes:
+        existing: id of the user to change; None makes one.
+        new_id: the id that a new user is to have; None takes any.
+        values: only these change.
+        password_hash: None leaves it as it is.
+    """
+
+    existing: int | None
+    new_id: int | None
+    values: UserValues
+    password_hash: str | None
+
+
 class Store(Protocol):
     """Every method is one transaction. Times are whole seconds since 1970-01-01 UTC."""
 
@@ -101,7 +118,21 @@ class Store(Protocol):
     ) -> User | None:
         """Change some fields. None when there is no such user; raises `DuplicateError`."""
 
+    async def users_with(
+        self, application_id: int, field: str, values: Collection[str]
+    ) -> list[tuple[User, str | None]]:
+        """Users with one of these values in an identifying field, with their password hashes."""
+
+    async def save_users(
+        self, application_id: int, entries: Sequence[UserEntry], now: int, *, dry_run: bool = False
+    ) -> list[User | str]:
+        """Make and change many users. For each the user, or the name of the field that is taken
+        (``id`` also for a user to change who is gone). A dry run changes nothing."""
+
     async def set_password_hash(self, application_id: int, user_id: int, hashed: str) -> None: ...
+
+    async def spend_password_hash(self, application_id: int, user_id: int, hashed: str) -> bool:
+        """Remove a user's password hash if it is still this one; False when it is not."""
 
     async def touch_user(self, user_id: int, now: int) -> None:
         """Remember the time of the user's last request."""

@@ -6,13 +6,26 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Engine, Executable, Row, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Executable,
+    Insert,
+    Row,
+    Select,
+    Update,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.exc import IntegrityError
 
 from ringmesh.server.accounts.models import Application, Session, User
-from ringmesh.server.store.contract import DuplicateError, UserQuery, UserValues
+from ringmesh.server.store.contract import DuplicateError, UserEntry, UserQuery, UserValues
 from ringmesh.server.store.schema import applications, sessions, users
 from ringmesh.server.store.user_conditions import KEY_COLUMNS, fold, join_tags, where
 
@@ -20,6 +33,7 @@ WRITE = "ringmesh_write"
 """Execution option of connections that will write."""
 
 _T = TypeVar("_T")
+_SaveOne: TypeAlias = Callable[[Connection, int, UserEntry, int], User | str]
 
 _USER_COLUMNS = [users.c[field.name] for field in fields(User)]
 _SESSION_COLUMNS = [sessions.c[field.name] for field in fields(Session)]
@@ -138,6 +152,48 @@ class SqlStore:
         await self._count(
             update(users).where(*_is_user(application_id, user_id)).values(password_hash=hashed)
         )
+
+    async def spend_password_hash(self, application_id: int, user_id: int, hashed: str) -> bool:
+        """See `Store`."""
+        statement = (
+            update(users)
+            .where(*_is_user(application_id, user_id), users.c.password_hash == hashed)
+            .values(password_hash=None)
+        )
+        return await self._count(statement) > 0
+
+    async def users_with(
+        self, application_id: int, field: str, values: Collection[str]
+    ) -> list[tuple[User, str | None]]:
+        """See `Store`."""
+        statement = select(users.c.password_hash, *_USER_COLUMNS).where(
+            users.c.application_id == application_id,
+            users.c[KEY_COLUMNS.get(field, field)].in_([fold(field, value) for value in values]),
+        )
+        return [
+            (_user(row), row.password_hash)
+            for row in (await self._all(statement) if values else ())
+        ]
+
+    async def save_users(
+        self, application_id: int, entries: Sequence[UserEntry], now: int, *, dry_run: bool = False
+    ) -> list[User | str]:
+        """See `Store`."""
+
+        def save(save_one: _SaveOne) -> list[User | str]:
+            with self._writing.connect() as connection, connection.begin() as transaction:
+                saved = [save_one(connection, application_id, entry, now) for entry in entries]
+                if dry_run:
+                    transaction.rollback()
+                return saved
+
+        def save_quickly_if_possible() -> list[User | str]:
+            try:
+                return save(_save_user)
+            except IntegrityError:
+                return save(_save_user_or_refuse)
+
+        return await self._in_thread(save_quickly_if_possible)
 
     async def touch_user(self, user_id: int, now: int) -> None:
         """See `Store`."""
@@ -303,14 +359,56 @@ class SqlStore:
         error: IntegrityError,
         user_id: int | None = None,
     ) -> Exception:
-        """Find out which value is taken: databases name the constraint each in its own way."""
-        for field in _UNIQUE_FIELDS:
-            value = values.get(field)
-            if value is not None:
-                other = await self.user_by(application_id, field, value)
-                if other is not None and other.id != user_id:
-                    return DuplicateError(field)
-        return error
+        def find() -> str | None:
+            with self._engine.connect() as connection:
+                return _taken_field(connection, application_id, values, user_id)
+
+        field = await self._in_thread(find)
+        return error if field is None else DuplicateError(field)
+
+
+def _save_user(
+    connection: Connection, application_id: int, entry: UserEntry, now: int
+) -> User | str:
+    columns = _columns(entry.values) | {"updated_at": now}
+    if entry.password_hash is not None:
+        columns["password_hash"] = entry.password_hash
+    statement: Insert | Update
+    if entry.existing is not None:
+        statement = update(users).where(*_is_user(application_id, entry.existing)).values(**columns)
+    else:
+        columns |= {"application_id": application_id, "is_guest": False, "created_at": now}
+        if entry.new_id is not None:
+            columns["id"] = entry.new_id
+        statement = insert(users).values(**columns)
+    row = connection.execute(statement.returning(*_USER_COLUMNS)).one_or_none()
+    return "id" if row is None else _user(row)
+
+
+def _save_user_or_refuse(
+    connection: Connection, application_id: int, entry: UserEntry, now: int
+) -> User | str:
+    try:
+        with connection.begin_nested():
+            return _save_user(connection, application_id, entry, now)
+    except IntegrityError:
+        return _taken_field(connection, application_id, entry.values, entry.existing) or "id"
+
+
+def _taken_field(
+    connection: Connection, application_id: int, values: UserValues, user_id: int | None
+) -> str | None:
+    """Find out which value is taken: databases name the constraint each in its own way."""
+    for field in _UNIQUE_FIELDS:
+        value = values.get(field)
+        if value is not None:
+            column = users.c[KEY_COLUMNS.get(field, field)]
+            owner = select(users.c.id).where(
+                users.c.application_id == application_id, column == fold(field, value)
+            )
+            if connection.execute(owner).scalar() not in (None, user_id):
+                return field
+    return None
 
 
 def _add_application(name: str, auth_key: str, secret: str, now: int) -> Executable:
@@ -336,7 +434,7 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _user(row: Row[Any]) -> User:
-    values = dict(row._mapping)
+    values = {column.name: row._mapping[column] for column in _USER_COLUMNS}
     tags = values["user_tags"]
     values["user_tags"] = tuple(tags.strip(",").split(",")) if tags else ()
     return User(**values)
