@@ -43,6 +43,8 @@ async def test_reject(api: Api, recipients: object) -> None:
         ({"recipientId": list(range(1, 40))}, "recipientId"),
         ({"platform": "<x/>"}, "platform"),
         ({"userInfo": "busy"}, "userInfo"),
+        ({"userInfo": {"1 2": "x"}}, "userInfo"),
+        ({"userInfo": {"x": "\x01"}}, "userInfo"),
     ],
 )
 async def test_bad_rejects(api: Api, change: dict[str, Any], field: str) -> None:

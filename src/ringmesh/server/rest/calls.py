@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ringmesh.errors import ProtocolError, RequestError
 from ringmesh.server.accounts.user_input import MAX_INTEGER
 from ringmesh.server.ice import ice_servers
 from ringmesh.server.rest.answers import refusals
@@ -48,14 +49,17 @@ class RejectRequest(BaseModel):
 @router.post("/calls/reject", responses=refusals(401, 403))
 async def reject_call(body: RejectRequest, me: SignedIn, services: ServicesOf) -> Empty:
     """Decline a call without a chat connection, for instance from a push notification."""
-    services.chat.reject_call(
-        app_id=me.application_id,
-        user_id=me.id,
-        session_id=body.session_id,
-        recipient_ids=body.recipient_ids,
-        platform=body.platform.lower(),
-        user_info=body.user_info or {},
-    )
+    try:
+        services.chat.reject_call(
+            app_id=me.application_id,
+            user_id=me.id,
+            session_id=body.session_id,
+            recipient_ids=body.recipient_ids,
+            platform=body.platform.lower(),
+            user_info=body.user_info or {},
+        )
+    except ProtocolError as error:  # all else has been checked
+        raise RequestError(422, {"userInfo": [f"cannot be sent: {error}"]}) from None
     return Empty()
 
 
