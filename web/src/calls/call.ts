@@ -12,6 +12,7 @@ export type Phase = 'preparing' | 'ringing' | 'running' | 'ended';
 export type EndReason = 'hung-up' | 'left' | 'answered-elsewhere' | 'declined-elsewhere' | 'missed' | 'cancelled';
 
 const TICK_MS = 1000;
+const SHARPEN_MS = 3000;
 const LOOK_UP_MS = 4000;
 const CONNECT_LIMIT_MS = 30_000;
 const JOIN_LIMIT_MS = 75_000;
@@ -34,6 +35,7 @@ export class Call extends Emitter<{change: void; person: Person; end: EndReason}
   readonly #recovery: Recovery;
   readonly #undo: (() => void)[] = [];
   #timer = 0;
+  #sharpened = false;
   #lookedUp = 0;
 
   constructor(
@@ -277,6 +279,11 @@ export class Call extends Emitter<{change: void; person: Person; end: EndReason}
       if (person.state === 'reconnecting' && (ice === 'connected' || ice === 'completed')) this.connection(person.id, Connection.CONNECTED);
       // Somebody else called them too, and the SDK's own timer may have been cleared.
       if (this.incoming && person.state === 'ringing' && now - person.since > JOIN_LIMIT_MS) this.notAnswered(person.id);
+    }
+    // In a group everybody encodes once per other person: there the small picture stays.
+    if (!this.isGroup && this.connectedAt && !this.#sharpened && now - this.connectedAt > SHARPEN_MS) {
+      this.#sharpened = true;
+      void this.media?.sharpen();
     }
     if (now - this.#lookedUp > LOOK_UP_MS) void this.#lookUp();
     this.emit('change', undefined);

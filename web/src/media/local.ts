@@ -7,9 +7,9 @@ import {nameCard, silence} from './card';
 
 export type VideoSource = 'camera' | 'screen' | 'card';
 
-const CAMERA: MediaTrackConstraints = {
-  width: {ideal: 1280}, height: {ideal: 720}, frameRate: {ideal: 30},
-};
+/** Small at first: the first picture of a call must cross before the bandwidth is known. */
+const CAMERA: MediaTrackConstraints = {width: {ideal: 640}, height: {ideal: 360}, frameRate: {ideal: 30}};
+const SHARP: MediaTrackConstraints = {...CAMERA, width: {ideal: 1280}, height: {ideal: 720}};
 const MICROPHONE: MediaTrackConstraints = {
   echoCancellation: true, noiseSuppression: true, autoGainControl: true,
 };
@@ -24,6 +24,7 @@ export class LocalMedia extends Emitter<{change: void; track: MediaStreamTrack; 
   micOn = preferences.micOn;
   source: VideoSource = 'card';
   hasMic = false;
+  #sharp = false;
   #cameraWanted = false;
   #open = true;
 
@@ -93,6 +94,12 @@ export class LocalMedia extends Emitter<{change: void; track: MediaStreamTrack; 
     this.emit('change', undefined);
   }
 
+  /** Send a larger picture of the camera, now that there is time for it. */
+  async sharpen(): Promise<void> {
+    this.#sharp = true;
+    if (this.cameraOn) await this.videoTrack?.applyConstraints({...SHARP, ...chosen(preferences.camera)}).catch(() => undefined);
+  }
+
   async startScreen(): Promise<void> {
     let track: MediaStreamTrack | undefined;
     try {
@@ -127,6 +134,7 @@ export class LocalMedia extends Emitter<{change: void; track: MediaStreamTrack; 
     const track = wanted ? await openOne('video').catch((error: unknown) => this.#complain(error, 'camera')) : undefined;
     if (!this.#open || wanted !== this.#cameraWanted) return track?.stop();
     this.#putVideo(track, 'camera');
+    if (this.#sharp) await this.sharpen();
   }
 
   #putVideo(track: MediaStreamTrack | undefined, source: VideoSource): void {

@@ -172,13 +172,12 @@ export class PeopleScreen {
   #drawBar(): void {
     const users = [...this.#chosen.values()];
     const ready = users.length > 0;
-    const chips = users.map((user) => h('button', {
-      type: 'button', class: 'chip', 'aria-label': t.people.remove(displayName(user)), onclick: () => {
+    const chips = users.map((user) => h('span', {class: 'chip'}, avatar(user), h('span', {}, displayName(user)),
+      iconButton(X, t.people.remove(displayName(user)), () => {
         this.#chosen.delete(user.id);
         this.#drawBar();
         this.#draw();
-      },
-    }, avatar(user), h('span', {}, displayName(user)), icon(X)));
+      }, 'small')));
     const call = (video: boolean) => () => ready && this.actions.call(users, video);
     this.#bar.replaceChildren(
       ready ? h('div', {class: 'chips'}, ...chips) : h('p', {class: 'hint'}, t.people.choose),
