@@ -423,6 +423,8 @@ class Device:
         """The chat connection breaks."""
         if self.away_since is None:
             self.away_since = self.world.now
+            self._touched = True
+            self.book.chat_is_lost()
 
     def regain_chat(self) -> None:
         """The chat connection is back; what waited comes in order, new rings last."""

@@ -20,6 +20,13 @@ PASSWORD = "correct horse"
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often ``tests/client/test_server_crashes.py`` kills the server."""
+    parser.addoption(
+        "--server-crashes", type=int, default=None, help="how often to kill it"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder shares one event loop, that of the server."""
     for item in items:

@@ -150,6 +150,11 @@ class CallBook:
         """Our own network address changed."""
         return self._in_all(lambda call: call.network_changed(now), now)
 
+    def chat_is_lost(self) -> None:
+        """The chat connection is down: nobody can be heard until `network_is_back`."""
+        for call in self._calls.values():
+            call.chat_is_lost()
+
     def network_is_back(self, now: float) -> list[CallEffects]:
         """The network, or the chat connection, is back after it was gone."""
         return self._in_all(lambda call: call.network_is_back(now), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ringmesh.calls.config import CallConfig
@@ -451,8 +452,13 @@ class CallMachine:
                 leg.recovery.moved(now)
         return self.tick(now)
 
+    def chat_is_lost(self) -> None:
+        """We hear nobody: a caller's silence means nothing until `network_is_back`."""
+        self._heard_at = math.inf
+
     def network_is_back(self, now: float) -> list[Effect]:
         """The network, or the chat, is back: look for lost paths again, now."""
+        self._heard_at = now
         for leg in self._legs.values():
             leg.recovery.hurry(now)
         return self.tick(now)

@@ -80,6 +80,7 @@ class CubeChatConnection:
         on_signal: called on the event loop with (sender's user id, signal, sender's resource).
         on_undelivered: called with (user id, signal) when a signal was lost: its receiver did not
             come back in time, or we did not.
+        on_lost: called when it is down and will be made anew.
         on_restored: called when it is up again after it was lost.
         error: why the connection is down, None while it is up.
     """
@@ -95,6 +96,7 @@ class CubeChatConnection:
         longest = settings.reconnection_timeout / 1000
         self.on_signal: Callable[[int, Signal, str], None] | None = None
         self.on_undelivered: Callable[[int, Signal], None] | None = None
+        self.on_lost: Callable[[], None] | None = None
         self.on_restored: Callable[[], None] | None = None
         self.error: RingmeshError | None = None
         self._rest = rest
@@ -295,6 +297,8 @@ class CubeChatConnection:
         if not self._leaving:
             _logger.info("chat connection lost: %s", self.error)
             self._set_state(CubeChatConnectionState.RECONNECTING)
+            if self.on_lost is not None:
+                self.on_lost()
 
     async def _attempt_to_connect(self, attempt: int) -> Chat:
         """One attempt, which a change of the network breaks off."""

@@ -92,6 +92,7 @@ class P2PClient:
             raise InvalidStateError("sign in as a user before calls are used")
         self._book = CallBook(self._rest.session.user_id, self._config.call_config())
         self._chat.on_signal = self._receive
+        self._chat.on_lost = self._chat_lost
         self._chat.on_restored = self._chat_restored
         await self._services.peers.ice_servers()
 
@@ -100,7 +101,7 @@ class P2PClient:
         sessions = list(self._sessions.values())
         for session in sessions:
             await session.hang_up()
-        self._chat.on_signal = self._chat.on_restored = None
+        self._chat.on_signal = self._chat.on_lost = self._chat.on_restored = None
         self._book = None
         self._set_timer()
         with suppress(TimeoutError):
@@ -180,6 +181,11 @@ class P2PClient:
         if self._book is not None:
             change = self._book.network_changed if moved else self._book.network_is_back
             self._perform(change(self._now()))
+
+    def _chat_lost(self) -> None:
+        if self._book is not None:
+            self._book.chat_is_lost()
+            self._set_timer()
 
     def _chat_restored(self) -> None:
         if self._book is not None:
