@@ -35,7 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """The whole server on a free port."""
     data_dir = tmp_path_factory.mktemp("server")
-    async with Server(data_dir, load_settings(port=0, host="127.0.0.1")) as running:
+    ports = {"xmpp_port": 0, "xmpps_port": 0, "wss_port": 0}
+    settings = load_settings(port=0, host="127.0.0.1", chat_self_signed=True, **ports)
+    async with Server(data_dir, settings) as running:
         yield running
 
 

@@ -54,10 +54,14 @@ class Wire(Protocol):
     """What carries the frames of a connection. Nothing here waits or raises.
 
     Attributes:
+        name: for logs: ``websocket``, ``tcp`` or ``tls``.
         ends_stream_at_shutdown: whether clients are told when the server shuts down.
     """
 
     ends_stream_at_shutdown: bool
+
+    @property
+    def name(self) -> str: ...
 
     def send(self, frame: bytes) -> None:
         """Queue a frame."""
@@ -163,6 +167,11 @@ class Connection:
     def awaits_tls(self) -> bool:
         """Whether the client has asked for TLS: then nothing more may be read in clear text."""
         return self._stream.awaits_tls
+
+    @property
+    def wire_name(self) -> str:
+        """What carries it, for logs."""
+        return self._wire.name
 
     @property
     def is_online(self) -> bool:

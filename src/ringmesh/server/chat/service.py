@@ -250,7 +250,12 @@ class ChatService(Collector):
     def came_online(self, connection: Connection) -> None:
         """A device is bound."""
         self.router.add(connection)
-        _logger.info("chat online", user=connection.user, address=connection.address)
+        _logger.info(
+            "chat online",
+            user=connection.user,
+            address=connection.address,
+            wire=connection.wire_name,
+        )
 
     def went_offline(self, connection: Connection) -> None:
         """A device left."""

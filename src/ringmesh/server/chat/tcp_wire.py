@@ -109,6 +109,11 @@ class TcpWire(asyncio.Protocol):
 
     # --- Wire
 
+    @property
+    def name(self) -> str:
+        """What it is, for logs."""
+        return "tcp" if self._tls is None else "tls"
+
     def send(self, frame: bytes) -> None:
         """Queue a frame."""
         if self._tls is not None:

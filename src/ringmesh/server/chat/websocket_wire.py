@@ -23,6 +23,7 @@ class WebSocketWire(WSListener):
 
     __slots__ = ("_closer", "_fragments", "_limits", "_owner", "_transport")
 
+    name = "websocket"
     ends_stream_at_shutdown = True
 
     def __init__(self, owner: Connection, limits: ChatLimits) -> None:
