@@ -19,6 +19,7 @@ from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.bus import InProcessBus
 from ringmesh.server.chat import ChatService
 from ringmesh.server.data_folder import open_accounts
+from ringmesh.server.http_protocol import HttpProtocol
 from ringmesh.server.ice import warn_of_missing_ice_servers
 from ringmesh.server.listeners import BACKLOG, Listeners
 from ringmesh.server.logging import configure_unless_configured
@@ -161,7 +162,7 @@ class Server:
         certificate = self._listeners.certificate
         config = uvicorn.Config(
             make_api(services),
-            http="httptools",
+            http=HttpProtocol,
             ws=self._chat.websocket,  # type: ignore[arg-type]  # called like a class
             lifespan="off",
             log_config=None,
