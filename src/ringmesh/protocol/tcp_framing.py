@@ -24,10 +24,15 @@ _STREAM_NAME = re.compile(rb"<((?:[^<>\"'/: \t\r\n]++:)?+stream)[ \t\r\n/>]")
 _DECLARATION = re.compile(
     rb"<\?xml[ \t\r\n][^<>?]*?(?:encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"'][^<>?]*)?\?>"
 )
-# One whole tag inside of a stanza, with the text before it: group 1 an end tag, 2 an empty element.
+# The beginning of a name is enough to tell whether tags match. What follows it in names that only
+# JavaScript SDKs write is not looked at: the stanza check does that.
+_NAME = rb"[^<>\"'/!? \t\r\n]++"
+_FIRST_NAME = re.compile(rb"</?(" + _NAME + rb")")
+# One whole tag inside of a stanza, with the text before it: group 1 the name in an end tag, 2 in a
+# start tag, 3 an empty element.
 _WHOLE_TAG = re.compile(
-    rb"[^<]*+<(?:(/)[^<>]*+>"
-    rb"|[^<>\"'/!?][^<>\"'/]*+(?:/(?!>)|\"[^<\"]*+\"|'[^<']*+'|[^<>\"'/]++)*+(/)?+>)"
+    rb"[^<]*+<(?:/(" + _NAME + rb")[^<>]*+>"
+    rb"|(" + _NAME + rb")[^<>\"'/]*+(?:/(?!>)|\"[^<\"]*+\"|'[^<']*+'|[^<>\"'/]++)*+(/)?+>)"
 )
 
 
@@ -64,7 +69,7 @@ class TcpFraming:
         limit: octets that an element may have.
     """
 
-    __slots__ = ("_buffer", "_depth", "_inside", "_pos", "_start", "_stream_name", "limit")
+    __slots__ = ("_buffer", "_inside", "_open", "_pos", "_start", "_stream_name", "limit")
 
     def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
         self.limit = limit
@@ -72,7 +77,7 @@ class TcpFraming:
         self._start = 0  # of the element, or of what has not been looked at
         self._pos = 0  # how far has been looked
         self._inside = _In.TEXT
-        self._depth = 0  # open elements of the stanza
+        self._open: list[bytes] = []  # names of the stanza's open elements
         self._stream_name: bytes | None = None
 
     @property
@@ -89,7 +94,7 @@ class TcpFraming:
         """
         self._buffer += data
         while self._step():
-            if self._depth == 0 and self._inside is _In.TEXT and self._start < self._pos:
+            if not self._open and self._inside is _In.TEXT and self._start < self._pos:
                 frame = bytes(self._buffer[self._start : self._pos])
                 self._start = self._pos
                 if not frame.startswith(b"<?"):
@@ -133,11 +138,11 @@ class TcpFraming:
         return True
 
     def _text(self) -> bool:
-        if self._depth and self._whole_tags():
+        if self._open and self._whole_tags():
             return True
         found = self._buffer.find(b"<", self._pos)
         end = found if found >= 0 else len(self._buffer)
-        if self._depth == 0:
+        if not self._open:
             if self._buffer[self._pos : end].strip(_SPACE):
                 raise ProtocolError("not-well-formed")
             self._start = end
@@ -152,25 +157,27 @@ class TcpFraming:
     def _begins_stanza(self, pos: int) -> bool:
         """The quick way into a stanza: whether its whole start tag is there."""
         match = _WHOLE_TAG.match(self._buffer, pos)
-        if match is None or match[1] or match[2] or _stream_name(self._buffer, pos):
+        if match is None or match[1] or match[3] or _stream_name(self._buffer, pos):
             return False
-        self._pos, self._depth = match.end(), 1
+        self._pos = match.end()
+        self._open.append(match[2])
         return True
 
     def _whole_tags(self) -> bool:
         """The quick way through a stanza, tag by tag; whether that led to its end."""
-        buffer, pos, depth = self._buffer, self._pos, self._depth
-        while depth and (match := _WHOLE_TAG.match(buffer, pos)):
+        buffer, pos, open_names = self._buffer, self._pos, self._open
+        while open_names and (match := _WHOLE_TAG.match(buffer, pos)):
             pos = match.end()
-            end_tag, empty = match.groups()
-            if end_tag:
-                depth -= 1
+            ended, begun, empty = match.groups()
+            if ended:
+                if open_names.pop() != ended:
+                    raise ProtocolError("not-well-formed")
             elif not empty:
-                depth += 1
-                if depth > MAX_DEPTH:
+                open_names.append(begun)
+                if len(open_names) > MAX_DEPTH:
                     raise ProtocolError("policy-violation")
-        self._pos, self._depth = pos, depth
-        return depth == 0
+        self._pos = pos
+        return not open_names
 
     def _markup(self) -> bool:
         begin = bytes(self._buffer[self._pos : self._pos + len(_CDATA)])
@@ -179,9 +186,9 @@ class TcpFraming:
         match begin[1:2]:
             case b"/":
                 self._inside = _In.END_TAG
-            case b"?" if self._depth == 0:
+            case b"?" if not self._open:
                 self._inside = _In.DECLARATION
-            case b"!" if self._depth and _CDATA.startswith(begin):
+            case b"!" if self._open and _CDATA.startswith(begin):
                 if begin != _CDATA:
                     return False
                 self._inside = _In.CDATA
@@ -209,11 +216,16 @@ class TcpFraming:
         self._inside = _In.TEXT
         if self._buffer[match.start() - 1] == ord("/"):
             return True
-        if self._depth or _stream_name(self._buffer, self._start) is None:
-            self._depth += 1
-            if self._depth > MAX_DEPTH:
+        if self._open or _stream_name(self._buffer, self._start) is None:
+            self._open.append(self._tag_name())
+            if len(self._open) > MAX_DEPTH:
                 raise ProtocolError("policy-violation")
         return True
+
+    def _tag_name(self) -> bytes:
+        """How the name of the tag that has just ended begins."""
+        match = _FIRST_NAME.match(self._buffer, self._buffer.rindex(b"<", 0, self._pos))
+        return match[1] if match else b""
 
     def _ended(self) -> None:
         """A quoted value, an end tag, a CDATA section or a declaration is over."""
@@ -221,8 +233,9 @@ class TcpFraming:
             case _In.DOUBLE_QUOTES | _In.SINGLE_QUOTES:
                 self._inside = _In.START_TAG
                 return
-            case _In.END_TAG if self._depth:
-                self._depth -= 1
+            case _In.END_TAG if self._open:
+                if self._open.pop() != self._tag_name():
+                    raise ProtocolError("not-well-formed")
             case _In.DECLARATION:
                 _check_declaration(bytes(self._buffer[self._start : self._pos]))
         self._inside = _In.TEXT
