@@ -36,6 +36,7 @@ from ringmesh.signals import (
     Accept,
     Call,
     CallType,
+    IceRestart,
     IceRestartRequest,
     Reject,
     Ringing,
@@ -246,7 +247,10 @@ class Peer:
         other = self.device.world.peers[self.remote]
         match = not other.closed and (other.local, other.remote) == (self.remote, self.local)
         if match and self.reachable and other.reachable:
-            self.other, other.other = other, self
+            for peer, partner in ((self, other), (other, self)):
+                before, peer.other = peer.other, partner
+                if before is not None and before is not partner and before.other is peer:
+                    before.lose_path()
             other.become(IceConnectionState.CHECKING)
             for peer in (self, other):
                 peer.become(IceConnectionState.CONNECTED)
@@ -527,6 +531,13 @@ class Device:
         if self.away_since is None:
             self.world.send(self, user_id, signal, to_device)
         elif not isinstance(signal, Call):
+            self._outbox = [
+                (other, waiting, to)
+                for other, waiting, to in self._outbox
+                if not isinstance(signal, IceRestart | IceRestartRequest)
+                or type(waiting) is not type(signal)
+                or (other, waiting.session_id) != (user_id, signal.session_id)
+            ]
             self._outbox.append((user_id, signal, to_device))
 
     def _tell(self, call: CallMachine | None, notice: Notify) -> None:

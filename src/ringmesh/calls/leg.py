@@ -23,6 +23,7 @@ from ringmesh.calls.effects import (
 from ringmesh.calls.recovery import (
     ANSWER_NUMBER,
     OFFER_NUMBER,
+    REPEAT_AFTER,
     Recovery,
     number_of,
     offer_fields,
@@ -56,6 +57,9 @@ from ringmesh.signals import (
     Signal,
     UserInfo,
 )
+
+_PARTNERS = (HangUp, Reject, IceRestart, IceRestartAccept, IceRestartRequest)
+"""Signals that count only from the device that we talk to."""
 
 MAX_TURNED_AWAY = 16
 """Devices of one user remembered whose answer came too late."""
@@ -155,6 +159,7 @@ _TIME_UP_REASONS = {
 }
 
 _DESCRIBING = (Action.SEND_CALL, Action.SEND_ACCEPT)
+_RESTART_ANSWERS = (Action.SEND_ICE_RESTART_ACCEPT, Action.SEND_ICE_RESTART_ACCEPT_AGAIN)
 _DESCRIBING_RESTARTS = (Action.SEND_ICE_RESTART, Action.SEND_ICE_RESTART_ACCEPT)
 """Actions whose description is kept for repeats."""
 
@@ -198,6 +203,7 @@ class Leg:
         self._restart_sdp = ""
         self._said_at = 0.0
         self._rang_at = -math.inf
+        self._answered_at = -math.inf
         self._told_ringing = False
         self._platform = ""
         self._turned_away: list[str] = []
@@ -239,7 +245,7 @@ class Leg:
         event = _EVENTS.get(type(signal))
         if event is None:
             return IgnoredReason.UNSUPPORTED
-        if device and device in self._turned_away:
+        if device in self._turned_away or (type(signal) in _PARTNERS and self._is_other(device)):
             return IgnoredReason.OTHER_DEVICE
         if not self.is_live:
             return event
@@ -277,15 +283,28 @@ class Leg:
             return IgnoredReason.OUTDATED
         if not self.recovery.gives_way(self.restart, now, offerer=self.offerer):
             return IgnoredReason.GLARE
-        if not self.recovery.allows(now):
-            return IgnoredReason.TOO_OFTEN
-        again = self.recovery.is_same_offer(number)
-        return LegEvent.ICE_RESTART_AGAIN if again else LegEvent.ICE_RESTART
+        if self.recovery.is_same_offer(number):
+            late = now - self._answered_at >= REPEAT_AFTER
+            return LegEvent.ICE_RESTART_AGAIN if late else IgnoredReason.WRONG_STATE
+        return LegEvent.ICE_RESTART if self.recovery.allows(now) else IgnoredReason.TOO_OFTEN
 
-    def turn_away(self, accept: Accept, device: str) -> list[Effect] | None:
-        """Tell a device that another one of the same user was first; None if it was not so."""
+    def _is_other(self, device: str) -> bool:
+        """Whether this is not the device that we talk to, where we know that one for sure."""
+        taken = self.state is LegState.ACCEPTED or self.state in EXCHANGED
+        known = device and self.device and self.recovery.numbered
+        return bool(taken and known and device != self.device)
+
+    def turn_away(self, signal: Signal, device: str) -> list[Effect] | None:
+        """Tell a device that answers us that another one of the same user was first.
+
+        None if it does not, or was not second.
+        """
         taken = self.state is LegState.ACCEPTED or self.state in EXCHANGED
         if not (taken and self.offerer and device and self.device and device != self.device):
+            return None
+        if not isinstance(signal, Accept) and not (
+            isinstance(signal, IceRestartAccept | IceRestartRequest) and self._is_other(device)
+        ):
             return None
         if device not in self._turned_away:
             self._turned_away = [*self._turned_away, device][-MAX_TURNED_AWAY:]
@@ -422,6 +441,8 @@ class Leg:
         self._said_at = now
         if given.sdp and action in _DESCRIBING:
             self._local_sdp = given.sdp
+        if action in _RESTART_ANSWERS:
+            self._answered_at = now
         if given.sdp and action in _DESCRIBING_RESTARTS:
             self._restart_sdp = given.sdp
         if action is Action.SEND_CALL:

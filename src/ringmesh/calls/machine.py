@@ -339,7 +339,7 @@ class CallMachine:
             refusal = IgnoredReason.UNUSABLE_CANDIDATES
         elif isinstance(signal, HangUp) and ANSWERED_ELSEWHERE in signal.extra:
             effects = self._turned_away(leg, signal, now, device)
-        elif isinstance(signal, Accept) and (turned := leg.turn_away(signal, device)) is not None:
+        elif (turned := leg.turn_away(signal, device)) is not None:
             effects = turned
         elif isinstance(event := leg.event_of(signal, device, now), IgnoredReason):
             refusal = event
@@ -460,7 +460,7 @@ class CallMachine:
         """The network, or the chat, is back: look for lost paths again, now."""
         self._heard_at = now
         for leg in self._legs.values():
-            leg.recovery.hurry(now)
+            leg.recovery.hurry(now, leg.restart)
         return self.tick(now)
 
     # Time

@@ -39,6 +39,9 @@ GIVE_WAY_AFTER = 5.0
 GRACE = 0.3
 """Seconds that a path gets to come back by itself when the network does."""
 
+REPEAT_AFTER = 1.0
+"""Seconds after which an offer or answer that seems to be lost is sent again, at the earliest."""
+
 BURST, REFILL = 6, 2.0
 """Restarts that a peer may ask for at once, and seconds for each further one."""
 
@@ -136,11 +139,15 @@ class Recovery:
             self.due_at = now
             self._attempts = 0
 
-    def hurry(self, now: float) -> None:
+    def hurry(self, now: float, restart: RestartState) -> None:
         """The network, or the way of our signals, is back: try again now."""
-        if self.due_at is not None:
+        if self.due_at is None:
+            return
+        if restart is RestartState.OFFERED:  # what waited to be sent is on its way
+            self.due_at = min(self.due_at, now + REPEAT_AFTER)
+        else:
             self.due_at = now if self._attempts else now + GRACE
-            self._attempts = 0
+        self._attempts = 0
 
     def attempted(self, now: float, leg: LegState) -> None:
         """An offer or a request leaves, or an offer of theirs came."""

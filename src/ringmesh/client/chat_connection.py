@@ -26,7 +26,7 @@ from ringmesh.errors import (
     ProtocolError,
     RingmeshError,
 )
-from ringmesh.signals import Call, Signal
+from ringmesh.signals import Call, IceRestart, IceRestartRequest, Signal
 
 _logger = logging.getLogger(__name__)
 
@@ -218,9 +218,21 @@ class CubeChatConnection:
     def _keep(self, item: Outgoing) -> None:
         if isinstance(item.signal, Call):
             return
+        if isinstance(item.signal, IceRestart | IceRestartRequest):
+            self._replace_restart(item)
         if len(self._pending) == MAX_PENDING:
             self._lose(self._pending.popleft(), "too many signals wait")
         self._pending.append(item)
+
+    def _replace_restart(self, item: Outgoing) -> None:
+        """Of the restarts that wait for one leg, only the newest is of use."""
+        for other in list(self._pending):
+            same_leg = (other.user_id, other.signal.session_id) == (
+                item.user_id,
+                item.signal.session_id,
+            )
+            if same_leg and type(other.signal) is type(item.signal):
+                self._pending.remove(other)
 
     def _flush(self, chat: Chat) -> None:
         oldest = asyncio.get_running_loop().time() - MAX_PENDING_AGE
