@@ -31,7 +31,7 @@ interop: setup-test  ## Run the tests against the unmodified browser SDK
 	@$(PY) -m pytest tests/interop
 
 bench: setup-test  ## Run every benchmark and print its table (ejabberd must be installed)
-	@for name in signalling call_setup media_cpu; do $(PY) -m benchmarks.$$name || exit 1; done
+	@for name in signalling call_setup page media_cpu; do $(PY) -m benchmarks.$$name || exit 1; done
 
 clean:  ## Remove everything that set-up and the demo made
 	rm -rf .venv node_modules tests/interop/node_modules web/node_modules src/ringmesh/server/page demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

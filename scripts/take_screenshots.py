@@ -1,6 +1,6 @@
 """Takes the pictures of the page in docs/images, and every screen at three sizes for looking at.
 
-    python scripts/take_screenshots.py [FOLDER]
+    python scripts/take_screenshots.py [FOLDER [SIZE ...]]
 
 Without FOLDER only the pictures of the documents are taken. People are drawn, not filmed.
 """
@@ -134,7 +134,7 @@ async def every_screen(folder: Path) -> None:
     """All screens at all sizes in light and dark."""
     async with studio() as place:
         others = {login: await place.sign_in(login) for login in ("grace", "katherine", "alan")}
-        for size in SIZES:
+        for size in sys.argv[2:] or SIZES:
             for theme in ("light", "dark"):
                 await screens(place, others, size, theme, folder)
 
@@ -200,8 +200,11 @@ async def documents() -> None:
         await page.screenshot(path=IMAGES / "people.png")
         await call(page, others, 3)
         await page.screenshot(path=IMAGES / "call.png")
+        await page.locator(".hang-up").click()
+        await others["grace"].get_by_role("button", name="Back").click()
+        await call(page, {"grace": others["grace"]}, 1)
         await page.get_by_role("button", name="Statistics").click()
-        await asyncio.sleep(20)
+        await asyncio.sleep(30)
         await page.screenshot(path=IMAGES / "statistics.png")
 
 
