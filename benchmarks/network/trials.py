@@ -85,8 +85,8 @@ def _impaired(**trouble: str) -> Callable[[World, People], Awaitable[Facts]]:
         await asyncio.to_thread(here.lab.impair, "a", **trouble)
         await asyncio.sleep(SETTLE)
         begun = time.time()
+        ended = begun + WATCHED
         await asyncio.sleep(WATCHED)
-        ended = time.time()
         facts: Facts = {}
         for name, person in zip(("a", "b"), people, strict=True):
             report = await person.report()
@@ -136,4 +136,4 @@ def _first_lasting(sound: list[float], after: float) -> float | None:
 
 
 def _within(times: list[float], begin: float, end: float) -> list[float]:
-    return [at for at in times if begin <= at <= end]
+    return [at for at in times if begin <= at < end]
