@@ -11,17 +11,32 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ringmesh.errors import SignalError, StanzaError
+from ringmesh.errors import ProtocolError, SignalError, StanzaError
 from ringmesh.protocol.carbons import unwrap
+from ringmesh.protocol.dialect import legal_form
 from ringmesh.protocol.element import Element, is_name, read, write
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.signal_xml import decode_signal
 from ringmesh.protocol.stanza_check import check, stamp
 from ringmesh.protocol.stream import ClientStream, ServerStream
+from ringmesh.protocol.tcp_framing import TcpFraming
 
 ROOT = Path(__file__).parent.parent
 NODE_MODULES = ROOT / "tests" / "interop" / "node_modules"
 SENDER = "4001-777@chat.local.test/0123456789abcdef"
+HEADER = (
+    b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='x' version='1.0'"
+    b" xmlns:stream='http://etherx.jabber.org/streams'>"
+)
+OPEN = b'<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="x" version="1.0"/>'
+CONDITIONS = (
+    "bad-format",
+    "invalid-namespace",
+    "not-well-formed",
+    "policy-violation",
+    "restricted-xml",
+    "unsupported-encoding",
+)
 SEEDS = [
     b'<message to="4002-777@chat.local.test" type="headline" id="6b028afbe58605160f000000"'
     b' xmlns="jabber:client"><extraParams xmlns="jabber:client"><sessionID>s</sessionID><callType>1'
@@ -77,7 +92,8 @@ def one_input(data: bytes) -> bytes | None:
     try:
         _streams(data)
         _client(data)
-        return _server(data)
+        _tcp(data)
+        return _dialect(_server(data))
     except Exception as error:
         raise BrokenPromiseError(data) from error
 
@@ -119,6 +135,42 @@ def _server(data: bytes) -> bytes | None:
         tree = ElementTree.fromstring(forwarded)
         assert (tree.tag, tree.get("from")) == ("{jabber:client}message", SENDER)
         assert sum(1 for _ in tree.iter()) == _size(element)
+    return forwarded
+
+
+def _tcp(data: bytes) -> None:
+    """Cuts change nothing, and what the stanza check would take comes out as it is."""
+    stream = HEADER + data + SEEDS[0]
+    whole = _frames(stream, len(stream))
+    assert whole[1] in (None, *CONDITIONS)
+    assert _frames(stream, 1) == _frames(stream, 7) == whole
+    try:
+        element = check(data)
+    except StanzaError:
+        return
+    if element.name != "stream" and data.lstrip(b" \t\r\n").startswith(b"<m"):
+        assert whole == ([OPEN, data.strip(b" \t\r\n"), SEEDS[0]], None)
+
+
+def _frames(stream: bytes, size: int) -> tuple[list[bytes], str | None]:
+    framing, frames = TcpFraming(), []
+    try:
+        for start in range(0, len(stream), size):
+            for frame in framing.receive(stream[start : start + size]):
+                frames.append(frame)
+    except ProtocolError as error:
+        return frames, str(error)
+    return frames, None
+
+
+def _dialect(forwarded: bytes | None) -> bytes | None:
+    """Every forwarded frame has a form that any parser reads."""
+    if forwarded is not None:
+        legal = legal_form(forwarded)
+        tree = ElementTree.fromstring(legal)
+        assert (tree.tag, tree.get("from")) == ("{jabber:client}message", SENDER)
+        assert sum(1 for _ in tree.iter()) == _size(read(forwarded))
+        assert legal_form(legal) == legal
     return forwarded
 
 
