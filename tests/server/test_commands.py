@@ -174,7 +174,12 @@ def test_commands_beside_a_server(tmp_path: Path) -> None:
 
         answer("user", "add", "alice", "--password", "one", "--data", tmp_path)
         assert log_in("one") == 201
+        user = {"login": "alice", "password": "one"}
+        body = {"application_id": application["id"], "auth_key": application["auth_key"]}
+        session = http.post("/session", json={**body, "user": user}).json()["session"]
         answer("user", "password", "alice", "--password", "two", "--data", tmp_path)
+        token = {"CB-Token": session["token"]}
+        assert http.get("/session", headers=token).status_code == 401
         assert (log_in("one"), log_in("two")) == (401, 201)
         result = subprocess.run(
             [*COMMAND, "app", "create", "Other", "--data", tmp_path, "--json"],

@@ -218,3 +218,24 @@ async def test_hashing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not await passwords.matches("x", None)
     finally:
         await passwords.close()
+
+
+async def test_new_accounts_per_address(tmp_path: Path) -> None:
+    """Sign-ups, guests and users made at log-in count together for one address; others go on."""
+    trusted = {"trusted_proxies": ["127.0.0.1"]}
+    async with serving(tmp_path, new_accounts_per_address=3, **trusted) as api:
+        await api.as_user("alice")
+        me = await api.with_session(user={"guest": "1", "full_name": "Passer-by"})
+        bob = {"login": "bob", "password": "x"}
+        assert (await me.post("/users", {"user": bob})).status_code == 201
+        carol = {"login": "carol", "password": "x"}
+        refused = [
+            await me.post("/users", {"user": carol}),
+            await api.session(user=carol),
+            await api.session(user={"guest": "1", "full_name": "Another"}),
+        ]
+        assert [response.status_code for response in refused] == [429] * 3
+        assert (await api.session(user=bob)).status_code == 201
+        elsewhere = {"X-Forwarded-For": "203.0.113.7"}
+        response = await me.post("/users", {"user": carol}, headers=elsewhere)
+        assert response.status_code == 201

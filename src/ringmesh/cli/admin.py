@@ -138,6 +138,7 @@ def change_password(
         assert checked is not None
         user = await _find_user(accounts, application, login)
         await accounts.users.set_password(user, checked)
+        await accounts.sessions.end_all(user)
         return user
 
     _print({"changed": _user_facts(with_accounts(data, change))["id"]}, as_json)

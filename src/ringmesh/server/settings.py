@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     failed_logins_per_account: Count = 10
     failed_logins_per_address: Count = 50
     failed_login_window_seconds: Seconds = 300
+    new_accounts_per_address: Count = 1_000
 
     # ICE
     ice_servers: tuple[StaticIceServer, ...] = ()

@@ -1,4 +1,4 @@
-"""Limits on failed logins, for REST and chat alike."""
+"""Limits on failed logins, for REST and chat alike, and on new accounts."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class LoginGuard:
         self._pair = RateLimitItemPerSecond(account, window, "pair")
         self._account = RateLimitItemPerSecond(account * _FROM_ANYWHERE, window, "account")
         self._address = RateLimitItemPerSecond(address, window, "address")
+        self._new = RateLimitItemPerSecond(settings.new_accounts_per_address, window, "new")
 
     def check(self, account: str, address: str) -> None:
         """Raises `RequestError` 429 when too many attempts have failed."""
@@ -47,6 +48,12 @@ class LoginGuard:
     def succeeded(self, account: str, address: str) -> None:
         """Forget this account's failures from this address."""
         self._limiter.clear(self._pair, account, _network(address))
+
+    def count_new_account(self, address: str) -> None:
+        """Raises `RequestError` 429 when too many accounts have been made from this address."""
+        if not self._limiter.hit(self._new, _network(address)):
+            text = "Too many new accounts, try again in a few minutes"
+            raise RequestError(429, {"base": [text]})
 
     def _counters(self, account: str, address: str) -> list[tuple[RateLimitItem, *tuple[str, ...]]]:
         network = _network(address)

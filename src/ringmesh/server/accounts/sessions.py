@@ -100,6 +100,10 @@ class Sessions:
         if live.session.user_id is not None:
             await self._store.remove_user_sessions(live.session.user_id, keep=live.session.id)
 
+    async def end_all(self, user: User) -> None:
+        """End all of a user's sessions."""
+        await self._store.remove_user_sessions(user.id)
+
     async def remove_expired(self) -> None:
         """Remove some of the sessions that have ended."""
         await self._store.remove_expired_sessions(self._now(), _BATCH)

@@ -68,9 +68,27 @@ class SignIn:
         account = f"{application_id}/{name.casefold()}"
         if may_create and self._may_create:
             self._guard.check(account, address)
-            return await self._users.create(application_id, given)
+            return await self.sign_up(application_id, given, address)
         await self._check(account, address, given.password, None)
         raise AuthenticationError(_REFUSED)
+
+    async def sign_up(self, application_id: int, given: UserInput, address: str) -> User:
+        """Make a user.
+
+        Raises:
+            RequestError: 422 naming what is missing or taken, 429 after too many.
+        """
+        self._guard.count_new_account(address)
+        return await self._users.create(application_id, given)
+
+    async def admit_guest(self, application_id: int, given: UserInput, address: str) -> User:
+        """Make a guest.
+
+        Raises:
+            RequestError: 422 naming what is taken, 429 after too many.
+        """
+        self._guard.count_new_account(address)
+        return await self._users.create_guest(application_id, given)
 
     async def knows_password(self, user: User, password: str, address: str) -> bool:
         """Whether this is the password of somebody who is signed in.

@@ -149,7 +149,7 @@ async def _session_user(
         )
     if not services.settings.allow_guests:
         raise RequestError(403, {"base": ["This server has no guests"]})
-    return await services.accounts.users.create_guest(application.id, given)
+    return await services.accounts.sign_in.admit_guest(application.id, given, address)
 
 
 async def _reread(services: Services, user: User | None) -> User | None:

@@ -33,7 +33,7 @@ class UserRequest(BaseModel):
     user: UserInput
 
 
-@router.post("/users", status_code=201, responses=refusals(401, 403))
+@router.post("/users", status_code=201, responses=refusals(401, 403, 429))
 async def create_user(
     body: UserRequest,
     services: ServicesOf,
@@ -49,7 +49,7 @@ async def create_user(
         application_id = (await services.accounts.applications.with_key(auth_key)).id
     else:
         raise RequestError(401, {"base": [SESSION_REQUIRED]})
-    user = await services.accounts.users.create(application_id, body.user)
+    user = await services.accounts.sign_in.sign_up(application_id, body.user, state.address)
     return UserAnswer(user=UserShape.of(user))
 
 
