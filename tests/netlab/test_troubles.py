@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from tests.netlab.world import LIMIT, POLL, Person, connect_call, world
 
 LASTING = 20  # windows of 50 ms with the tone
@@ -37,6 +39,28 @@ async def test_short_cut() -> None:
         assert (await people[0].report()).pair == before
         await people[0].hang_up()
         await people[1].closed()
+
+
+@pytest.mark.parametrize("mover", [0, 1], ids=["caller", "callee"])
+async def test_moving_to_another_network(mover: int) -> None:
+    """Whoever gets a new address, from home to mobile and back: the call goes on by itself."""
+    async with world("cone") as here:
+        people = await here.python("a"), await here.python("b")
+        await connect_call(*people)
+        for _ in range(2):
+            await asyncio.to_thread(here.lab.readdress, "ab"[mover])
+            await goes_on(people)
+
+
+async def test_moving_while_it_rings() -> None:
+    """A caller who moves to another network before the answer is connected all the same."""
+    async with world("cone") as here:
+        caller, callee = await here.python("a"), await here.python("b")
+        await caller.call(callee)
+        await callee.wait_rings()
+        await asyncio.to_thread(here.lab.readdress, "a")
+        await callee.accept()
+        await asyncio.gather(caller.prove(callee), callee.prove(caller))
 
 
 async def test_lossy_wire() -> None:
