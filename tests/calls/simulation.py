@@ -466,8 +466,12 @@ class Device:
 
     def regain_network(self) -> None:
         """Everything comes and goes again, from the same address."""
+        if self.crashed or not self.cut:
+            return
         self.cut = False
         self._paths_changed()
+        if not self.foreign:
+            self.take(self.book.network_is_back(self.world.now, regather=True))
         self.world.after(0.2, self.regain_chat)
 
     def crash(self) -> None:

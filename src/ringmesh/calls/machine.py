@@ -456,11 +456,14 @@ class CallMachine:
         """We hear nobody: a caller's silence means nothing until `network_is_back`."""
         self._heard_at = math.inf
 
-    def network_is_back(self, now: float) -> list[Effect]:
-        """The network, or the chat, is back: look for lost paths again, now."""
+    def network_is_back(self, now: float, *, regather: bool = False) -> list[Effect]:
+        """The network, or the chat, is back: look for lost paths again, now.
+
+        `regather`: we had no address, so offers made meanwhile lead nowhere.
+        """
         self._heard_at = now
         for leg in self._legs.values():
-            leg.recovery.hurry(now, leg.restart)
+            leg.recovery.hurry(now, leg.restart, regather=regather)
         return self.tick(now)
 
     # Time

@@ -179,8 +179,12 @@ class P2PClient:
         """
         self._chat.network_changed()
         if self._book is not None:
-            change = self._book.network_changed if moved else self._book.network_is_back
-            self._perform(change(self._now()))
+            now = self._now()
+            self._perform(
+                self._book.network_changed(now)
+                if moved
+                else self._book.network_is_back(now, regather=True)
+            )
 
     def _chat_lost(self) -> None:
         if self._book is not None:
