@@ -22,9 +22,7 @@ _numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often ``tests/client/test_server_crashes.py`` kills the server."""
-    parser.addoption(
-        "--server-crashes", type=int, default=None, help="how often to kill it"
-    )
+    parser.addoption("--server-crashes", type=int, default=None, help="how often to kill it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
