@@ -6,6 +6,8 @@ all candidates over such an index. `legal_form` says the same so that every pars
 
 * a name that is no XML name: other characters than letters, digits, ``_``, ``-`` and ``.`` become
   ``_``, and one that does not begin with a letter or ``_`` gets a ``_`` before it: ``<_0>``;
+* an attribute with such a name, and names that only the newest edition of XML allows, likewise or
+  not at all;
 * elements called ``stream`` or ``features``, which one SDK takes for its stream's own at any depth:
   ``_stream``, ``_features``;
 * the text ``stream:stream``, which that SDK takes for the beginning of a stream even inside of a
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pyexpat import ExpatError, ParserCreate
 
 from ringmesh.protocol.element import Element, read, write
 
@@ -48,7 +51,12 @@ class BaseFields:
 
 def is_legal_form(stanza: bytes) -> bool:
     """Whether a checked message can go to native SDKs as it is. Most can, so this is quick."""
-    return not (_STRANGE.search(stanza) or _STREAM in stanza or _lacks_base_fields(stanza))
+    return not (
+        _STRANGE.search(stanza)
+        or _STREAM in stanza
+        or _lacks_base_fields(stanza)
+        or not (stanza.isascii() or _is_read_by_expat(stanza))
+    )
 
 
 def legal_form(stanza: bytes, base: BaseFields | None = None) -> bytes:
@@ -57,7 +65,7 @@ def legal_form(stanza: bytes, base: BaseFields | None = None) -> bytes:
     Args:
         base: of its call, if that is known.
     """
-    if _STRANGE_ELEMENT.search(stanza):
+    if _STRANGE_ELEMENT.search(stanza) or not _is_read_by_expat(stanza):
         stanza = write(_renamed(read(stanza))).encode()
     stanza = _EMPTY_INDEX.sub(_INDEX_ZERO, stanza)
     if _STREAM in stanza:
@@ -77,7 +85,17 @@ def _renamed(root: Element) -> Element:
             each.name = name if _PLAIN_NAME.fullmatch(name) else f"_{name}"
         elif each.name in _RESERVED:
             each.name = f"_{each.name}"
+        each.attributes = {name: value for name, value in each.attributes.items() if name.isascii()}
     return root
+
+
+def _is_read_by_expat(stanza: bytes) -> bool:
+    """Names are of an older edition of XML there, as in many parsers."""
+    try:
+        ParserCreate("utf-8").Parse(stanza, True)
+    except ExpatError:
+        return False
+    return True
 
 
 def _lacks_base_fields(stanza: bytes) -> bool:
