@@ -110,6 +110,7 @@ class Server:
             self._chat = ChatService(
                 domain=self.settings.chat_domain,
                 authenticate=self.accounts.sign_in.authenticate_chat,
+                scram=self.accounts.scram,
                 last_activity=self.accounts.users.last_activity,
                 bus=InProcessBus(),
                 trusted_proxies=self.settings.trusted_proxies,

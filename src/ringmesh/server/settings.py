@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     chat_tls_certificate: Path | None = None
     chat_tls_key: Path | None = None
     chat_self_signed: bool = False
+    scram: bool = False
 
     # Accounts
     publish_application: bool = True

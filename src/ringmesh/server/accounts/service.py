@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 
 from ringmesh.server.accounts.applications import Applications
+from ringmesh.server.accounts.login_guard import LoginGuard
 from ringmesh.server.accounts.passwords import Passwords
+from ringmesh.server.accounts.scram import Scram
 from ringmesh.server.accounts.sessions import Sessions
 from ringmesh.server.accounts.sign_in import SignIn
 from ringmesh.server.accounts.user_import import ImportOptions, UserImport
@@ -20,6 +22,9 @@ class Accounts:
 
     Args:
         clock: seconds since 1970-01-01 UTC.
+
+    Attributes:
+        scram: logins that do not tell the password, if they are switched on.
     """
 
     def __init__(
@@ -30,9 +35,20 @@ class Accounts:
         self._guest_lifetime = settings.guest_lifetime_seconds
         self._passwords = Passwords()
         self.applications = Applications(store, clock)
-        self.sessions = Sessions(store, settings, clock)
+        guard = LoginGuard(settings)
+        self.scram = Scram(store, guard, clock) if settings.scram else None
+        self.sessions = Sessions(store, settings, clock, self.scram)
         self.users = Users(store, self._passwords, clock)
-        self.sign_in = SignIn(store, settings, self._passwords, self.sessions, self.users, clock)
+        self.sign_in = SignIn(
+            store,
+            settings,
+            self._passwords,
+            self.sessions,
+            self.users,
+            clock,
+            guard,
+            self.scram,
+        )
 
     def user_import(self, application_id: int, options: ImportOptions) -> UserImport:
         """Writes many users; close it."""
@@ -41,6 +57,8 @@ class Accounts:
     async def close(self) -> None:
         """Finish what is under way and close the store."""
         await self._passwords.close()
+        if self.scram is not None:
+            await self.scram.close()
         await self._store.close()
 
     async def remove_expired(self) -> None:

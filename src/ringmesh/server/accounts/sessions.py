@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ringmesh.server.accounts.models import Session, User
+from ringmesh.server.accounts.scram import Scram
 from ringmesh.server.accounts.tokens import new_token, token_hash
 from ringmesh.server.settings import Settings
 from ringmesh.server.store.contract import Store
@@ -35,8 +36,15 @@ class Sessions:
     A guest's session ends ``guest_lifetime_seconds`` after it began.
     """
 
-    def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Callable[[], float],
+        scram: Scram | None = None,
+    ) -> None:
         self._store = store
+        self._scram = scram
         self._clock = clock
         self._lifetime = settings.session_lifetime_seconds
         self._guest_lifetime = settings.guest_lifetime_seconds
@@ -59,6 +67,7 @@ class Sessions:
         )
         if user is not None:
             await self._store.touch_user(user.id, now)
+        await self._learn(session, token)
         return self._live(session, token, now)
 
     async def find(self, token: str) -> LiveSession | None:
@@ -118,7 +127,14 @@ class Sessions:
             expires_at=self._end(now, is_guest),
             fixed_expiry=is_guest,
         )
-        return None if session is None else self._live(session, live.token, now)
+        if session is None:
+            return None
+        await self._learn(session, live.token)
+        return self._live(session, live.token, now)
+
+    async def _learn(self, session: Session, token: str) -> None:
+        if self._scram is not None:
+            await self._scram.learn_token(session, token)
 
     def _now(self) -> int:
         return int(self._clock())

@@ -11,6 +11,7 @@ from ringmesh.server.accounts.login_guard import LoginGuard
 from ringmesh.server.accounts.models import User
 from ringmesh.server.accounts.one_time import is_one_time, opens
 from ringmesh.server.accounts.passwords import Passwords
+from ringmesh.server.accounts.scram import Scram
 from ringmesh.server.accounts.sessions import Sessions
 from ringmesh.server.accounts.user_input import UserInput
 from ringmesh.server.accounts.users import Users
@@ -33,13 +34,16 @@ class SignIn:
         sessions: Sessions,
         users: Users,
         clock: Callable[[], float],
+        guard: LoginGuard,
+        scram: Scram | None = None,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._sessions = sessions
         self._users = users
         self._clock = clock
-        self._guard = LoginGuard(settings)
+        self._guard = guard
+        self._scram = scram
         self._may_create = settings.create_users_at_login
 
     async def sign_in(
@@ -64,6 +68,7 @@ class SignIn:
             hashed = await self._store.password_hash(application_id, user.id)
             if not await self._spend(user, given.password, hashed):
                 await self._check(_account(user), address, given.password, hashed)
+                await self._learn(application_id, user.id, given.password, hashed)
             return user
         account = f"{application_id}/{name.casefold()}"
         if may_create and self._may_create:
@@ -79,7 +84,11 @@ class SignIn:
             RequestError: 422 naming what is missing or taken, 429 after too many.
         """
         self._guard.count_new_account(address)
-        return await self._users.create(application_id, given)
+        user = await self._users.create(application_id, given)
+        if self._scram is not None and given.password is not None:
+            hashed = await self._store.password_hash(application_id, user.id)
+            await self._learn(application_id, user.id, given.password, hashed)
+        return user
 
     async def admit_guest(self, application_id: int, given: UserInput, address: str) -> User:
         """Make a guest.
@@ -130,6 +139,14 @@ class SignIn:
                 return
         hashed = await self._store.password_hash(application_id, user_id)
         await self._check(f"{application_id}#{user_id}", address, secret, hashed)
+        await self._learn(application_id, user_id, secret, hashed)
+
+    async def _learn(
+        self, application_id: int, user_id: int, password: str, hashed: str | None
+    ) -> None:
+        """See a right password, for logins that do not tell it."""
+        if self._scram is not None and hashed is not None:
+            await self._scram.learn_password(application_id, user_id, password, hashed)
 
     async def _spend(self, user: User, password: str, hashed: str | None) -> bool:
         """Use a one-time password up. Not subject to the limits: nobody guesses 144 bits."""

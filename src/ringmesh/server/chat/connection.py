@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -19,6 +20,8 @@ from ringmesh.protocol.stream import (
     LastActivityRequested,
     ResumeRequested,
     ResumptionRequested,
+    ScramAnswered,
+    ScramRequested,
     SendFrame,
     ServerEvent,
     ServerStream,
@@ -251,8 +254,10 @@ class Connection:
                     self._service.router.route(self.device, event.stanza)
                 case SendFrame():
                     self._answer(event.frame)
-                case AuthenticationRequested():
-                    self._begin_login(event)
+                case AuthenticationRequested() | ScramAnswered():
+                    self._begin_login(self._log_in(event))
+                case ScramRequested():
+                    self._begin_login(self._challenge(event))
                 case Bound():
                     self._come_online(event.jid)
                 case CarbonsChanged():
@@ -314,14 +319,22 @@ class Connection:
         if self.leave(CloseReason.REPLACED):
             self._wire.cut()
 
-    def _begin_login(self, login: AuthenticationRequested) -> None:
-        if self._state is ConnectionState.LOGGING_IN:
-            self.close(CloseReason.STREAM_ERROR)
-            return
+    def _begin_login(self, work: Coroutine[Any, Any, None]) -> None:
+        """The machine asks for one thing at a time."""
         self._state = ConnectionState.LOGGING_IN
-        self._service.spawn(self._log_in(login))
+        self._service.spawn(work)
 
-    async def _log_in(self, login: AuthenticationRequested) -> None:
+    async def _challenge(self, request: ScramRequested) -> None:
+        found = await self._service.scram_credentials(self, request)
+        if self._state is not ConnectionState.LOGGING_IN:
+            return
+        self._state = ConnectionState.NEGOTIATING
+        if isinstance(found, str):
+            self._perform(self._stream.authentication_failed(found))
+        else:
+            self._perform(self._stream.challenge(found, secrets.token_hex(16)))
+
+    async def _log_in(self, login: AuthenticationRequested | ScramAnswered) -> None:
         condition = await self._service.check_login(self, login)
         if self._state is not ConnectionState.LOGGING_IN:
             return

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 from prometheus_client.metrics_core import Metric
@@ -19,9 +19,14 @@ from prometheus_client.registry import Collector
 from ringmesh.errors import AuthenticationError, ProtocolError, RingmeshError
 from ringmesh.protocol.framing import TCP
 from ringmesh.protocol.jid import JID, user_jid
-from ringmesh.protocol.sasl import PLAIN
+from ringmesh.protocol.sasl import PLAIN, ScramCredentials
 from ringmesh.protocol.signal_xml import encode_signal
-from ringmesh.protocol.stream import AuthenticationRequested, ServerStream
+from ringmesh.protocol.stream import (
+    AuthenticationRequested,
+    ScramAnswered,
+    ScramRequested,
+    ServerStream,
+)
 from ringmesh.server.bus import Bus
 from ringmesh.server.chat.call_memory import CallMemory
 from ringmesh.server.chat.closing import CloseReason
@@ -33,7 +38,7 @@ from ringmesh.server.chat.router import Device, Router
 from ringmesh.server.chat.tcp_wire import TcpSecurity, TcpWire
 from ringmesh.server.chat.watch import Watch
 from ringmesh.server.chat.websocket import ChatWebSocket, UpgradeRefusedError
-from ringmesh.server.client_address import Network, client_address
+from ringmesh.server.client_address import Network, client_address, is_loopback
 from ringmesh.signals import CallType, Reject, UserInfo
 
 Authenticate: TypeAlias = Callable[[int, int, str, str], Awaitable[object]]
@@ -41,6 +46,23 @@ Authenticate: TypeAlias = Callable[[int, int, str, str], Awaitable[object]]
 
 Raises `AuthenticationError` when refused, another `RingmeshError` when it cannot be told now.
 """
+
+
+class ScramLogins(Protocol):
+    """Logins that do not tell the password.
+
+    Both methods raise `AuthenticationError` when refused, another `RingmeshError` when it cannot be
+    told now.
+    """
+
+    async def credentials(
+        self, application_id: int, user_id: int, hash_name: str, address: str
+    ) -> ScramCredentials:
+        """What a user's proof is checked against; of one who does not exist no less."""
+
+    def answered(self, application_id: int, user_id: int, address: str, right: bool) -> None:
+        """A proof was checked; raises if it was wrong."""
+
 
 LastActivity: TypeAlias = Callable[[int, int], Awaitable[datetime | None]]
 """``last_activity(app_id, user_id)``: when an offline user was last seen; None if unknown."""
@@ -60,6 +82,7 @@ class ChatService(Collector):
         domain: the domain of the addresses it hands out.
         authenticate: decides on logins.
         bus: reaches users on other nodes.
+        scram: decides on logins by SCRAM; None: these are not offered.
         last_activity: knows about users who are offline.
         trusted_proxies: may say whom they connect.
         limits: what one client may use.
@@ -71,6 +94,7 @@ class ChatService(Collector):
         domain: str,
         authenticate: Authenticate,
         bus: Bus,
+        scram: ScramLogins | None = None,
         last_activity: LastActivity | None = None,
         trusted_proxies: Sequence[Network] = (),
         limits: ChatLimits | None = None,
@@ -84,7 +108,8 @@ class ChatService(Collector):
         self.resumable = ResumableDevices(self.router, self.limits, self.loop, self._device_left)
         self.closed_by: Counter[CloseReason] = Counter()
         self.logins: Counter[str] = Counter()
-        self.mechanisms = (PLAIN,)
+        self.mechanisms = (PLAIN,) if scram is None else ("SCRAM-SHA-256", "SCRAM-SHA-1", PLAIN)
+        self._scram = scram
         self._authenticate = authenticate
         self._last_activity = last_activity
         self._trusted_proxies = trusted_proxies
@@ -240,7 +265,7 @@ class ChatService(Collector):
             self._empty.set()
 
     async def check_login(
-        self, connection: Connection, login: AuthenticationRequested
+        self, connection: Connection, login: AuthenticationRequested | ScramAnswered
     ) -> str | None:
         """The SASL condition that refuses a login; None if it is right."""
         condition = await self._refusal(connection, login)
@@ -278,16 +303,54 @@ class ChatService(Collector):
             del self._departures[next(iter(self._departures))]
         self._departures[user] = time.time()
 
-    async def _refusal(self, connection: Connection, login: AuthenticationRequested) -> str | None:
+    async def scram_credentials(
+        self, connection: Connection, request: ScramRequested
+    ) -> ScramCredentials | str:
+        """What a proof is checked against, or the SASL condition that refuses the login."""
+        found: list[ScramCredentials] = []
+
+        async def look_up(app_id: int, user_id: int) -> None:
+            assert self._scram is not None
+            args = app_id, user_id, request.hash_name, connection.address
+            found.append(await self._scram.credentials(*args))
+
+        condition = await self._tried(connection, request.local_part, look_up)
+        if condition is not None:
+            self.logins[condition] += 1
+            return condition
+        return found[0]
+
+    async def _refusal(
+        self, connection: Connection, login: AuthenticationRequested | ScramAnswered
+    ) -> str | None:
+        async def check(app_id: int, user_id: int) -> None:
+            address = connection.address
+            if isinstance(login, AuthenticationRequested):
+                await self._authenticate(app_id, user_id, login.password, address)
+            else:
+                assert self._scram is not None
+                self._scram.answered(app_id, user_id, address, login.right)
+            connection.app_id, connection.user_id = app_id, user_id
+
+        return await self._tried(connection, login.local_part, check)
+
+    async def _tried(
+        self,
+        connection: Connection,
+        local_part: str,
+        attempt: Callable[[int, int], Awaitable[None]],
+    ) -> str | None:
+        """Do something about a login by the application's and the user's id; the SASL condition
+        of what went wrong."""
         try:
-            jid = JID.parse(f"{login.local_part}@{self.domain}")
+            jid = JID.parse(f"{local_part}@{self.domain}")
             user_id, app_id = jid.user_id or 0, int(jid.app_id or "")
         except (ProtocolError, ValueError):
             return "not-authorized"
         if f"{user_id}-{app_id}" != jid.local:  # one user, one address: no leading zeros
             return "not-authorized"
         try:
-            await self._authenticate(app_id, user_id, login.password, connection.address)
+            await attempt(app_id, user_id)
         except AuthenticationError:
             return "not-authorized"
         except RingmeshError:
@@ -295,10 +358,9 @@ class ChatService(Collector):
         except Exception:
             _logger.exception("chat login failed", user=jid.local, address=connection.address)
             return "temporary-auth-failure"
-        connection.app_id, connection.user_id = app_id, user_id
         return None
 
-    def _admit(self, peer: str, forwarded_for: str) -> Connection:
+    def _admit(self, peer: str, forwarded_for: str, secure: bool) -> Connection:
         if self._closing:
             raise UpgradeRefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         address = client_address(peer, forwarded_for, self._trusted_proxies)
@@ -306,7 +368,11 @@ class ChatService(Collector):
             raise UpgradeRefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many connections from this address"
             )
-        return Connection(self, address, self._new_stream())
+        if secure or self._scram is None or is_loopback(peer) or peer != address:
+            return Connection(self, address, self._new_stream())
+        # Where there is no TLS, the JavaScript SDK in Node tells no password.
+        stream = self._new_stream(mechanisms=("SCRAM-SHA-1", PLAIN))
+        return Connection(self, address, stream)
 
     def _is_crowded(self, address: str) -> bool:
         most = self.limits.connections_per_address

@@ -55,7 +55,7 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
     Args:
         limits: bounds.
         admit: makes the owner of a new connection from the peer's address and the value of its
-            ``X-Forwarded-For``, or raises `UpgradeRefusedError`.
+            ``X-Forwarded-For`` and whether there is TLS, or raises `UpgradeRefusedError`.
         connections: what uvicorn waits for when it shuts down.
     """
 
@@ -64,7 +64,7 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
     def __init__(
         self,
         limits: ChatLimits,
-        admit: Callable[[str, str], Connection],
+        admit: Callable[[str, str, bool], Connection],
         connections: set[Any],
     ) -> None:
         self._limits = limits
@@ -109,7 +109,8 @@ class ChatWebSocket(WSProtocol):  # type: ignore[misc]
         peername = transport.get_extra_info("peername")
         try:
             key, forwarded_for = _check_upgrade(head)
-            self._owner = self._admit(peername[0] if peername else "", forwarded_for)
+            secure = transport.get_extra_info("sslcontext") is not None
+            self._owner = self._admit(peername[0] if peername else "", forwarded_for, secure)
         except UpgradeRefusedError as refusal:
             transport.write(_answer(refusal))
             transport.close()

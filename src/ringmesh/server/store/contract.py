@@ -186,3 +186,22 @@ class Store(Protocol):
 
     async def remove_expired_sessions(self, now: int, limit: int) -> int:
         """Remove sessions that ended before `now`; returns how many."""
+
+    # SCRAM
+    async def set_scram_keys(
+        self, user_id: int, secret: int | str, keys: Mapping[str, bytes]
+    ) -> None:
+        """Keep a secret's keys by name of the hash function.
+
+        Args:
+            secret: id of the session whose token it is, or the hash of the password that it is.
+                The keys count as long as the session or that hash is there.
+        """
+
+    async def has_scram_password(self, user_id: int, hashed: str) -> bool:
+        """Whether the keys of the password with this hash are there."""
+
+    async def scram_keys(
+        self, application_id: int, user_id: int, now: int
+    ) -> list[Mapping[str, bytes]]:
+        """Keys of the user's password and of the newest live sessions, at most 64."""

@@ -85,3 +85,17 @@ sessions = Table(
     Index("sessions_by_expiry", "expires_at"),
     sqlite_autoincrement=True,
 )
+
+scram_keys = Table(
+    "scram_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE")),
+    Column("password_hash", Text),  # keys of another password than the user's are void
+    Column("sha1", LargeBinary, nullable=False),  # stored key and server key
+    Column("sha256", LargeBinary, nullable=False),
+    Index("scram_keys_by_user", "user_id"),
+    Index("scram_keys_by_session", "session_id"),
+    sqlite_autoincrement=True,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
@@ -16,9 +17,11 @@ from sqlalchemy import (
     Row,
     Select,
     Update,
+    and_,
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )  # fmt: skip
@@ -26,7 +29,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ringmesh.server.accounts.models import Application, Session, User
 from ringmesh.server.store.contract import DuplicateError, UserEntry, UserQuery, UserValues
-from ringmesh.server.store.schema import applications, sessions, users
+from ringmesh.server.store.schema import applications, scram_keys, sessions, users
 from ringmesh.server.store.user_conditions import KEY_COLUMNS, fold, join_tags, where
 
 WRITE = "ringmesh_write"
@@ -37,6 +40,7 @@ _SaveOne: TypeAlias = Callable[[Connection, int, UserEntry, int], User | str]
 
 _USER_COLUMNS = [users.c[field.name] for field in fields(User)]
 _SESSION_COLUMNS = [sessions.c[field.name] for field in fields(Session)]
+_SCRAM_KEYS = 64
 _UNIQUE_FIELDS = ("login", "email", "external_id", "external_user_id", "facebook_id", "twitter_id")
 
 
@@ -312,6 +316,50 @@ class SqlStore:
         """See `Store`."""
         expired = select(sessions.c.id).where(sessions.c.expires_at < now).limit(limit)
         return await self._count(delete(sessions).where(sessions.c.id.in_(expired)))
+
+    # SCRAM
+
+    async def set_scram_keys(
+        self, user_id: int, secret: int | str, keys: Mapping[str, bytes]
+    ) -> None:
+        """See `Store`."""
+        is_token = isinstance(secret, int)
+        session_id, password_hash = (secret, None) if is_token else (None, secret)
+        old = scram_keys.c.session_id.is_not_distinct_from(session_id)
+        values = {
+            "user_id": user_id, "session_id": session_id, "password_hash": password_hash, **keys,
+        }  # fmt: skip
+
+        def replace() -> None:
+            with self._writing.begin() as connection:
+                connection.execute(delete(scram_keys).where(scram_keys.c.user_id == user_id, old))
+                connection.execute(insert(scram_keys).values(values))
+
+        with contextlib.suppress(IntegrityError):  # the user or the session is gone meanwhile
+            await self._in_thread(replace)
+
+    async def has_scram_password(self, user_id: int, hashed: str) -> bool:
+        """See `Store`."""
+        found = select(scram_keys.c.id).where(
+            scram_keys.c.user_id == user_id, scram_keys.c.password_hash == hashed
+        )
+        return await self._first(found) is not None
+
+    async def scram_keys(
+        self, application_id: int, user_id: int, now: int
+    ) -> list[Mapping[str, bytes]]:
+        """See `Store`."""
+        live = and_(sessions.c.user_id == user_id, sessions.c.expires_at > now)
+        statement = (
+            select(scram_keys.c.sha1, scram_keys.c.sha256)
+            .join(users, users.c.id == scram_keys.c.user_id)
+            .outerjoin(sessions, sessions.c.id == scram_keys.c.session_id)
+            .where(*_is_user(application_id, user_id))
+            .where(or_(scram_keys.c.password_hash == users.c.password_hash, live))
+            .order_by(scram_keys.c.session_id.is_not(None), scram_keys.c.id.desc())
+            .limit(_SCRAM_KEYS)
+        )
+        return [{"sha1": row.sha1, "sha256": row.sha256} for row in await self._all(statement)]
 
     # Helpers
 
