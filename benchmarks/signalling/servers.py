@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ DOMAIN = "chat.localhost"
 RINGMESH_PORT = 18090
 EJABBERD_PORT = 15280
 EJABBERD_EPMD_PORT = 15210
+EJABBERD_CONFIGURATION = Path(__file__).with_name("ejabberd.yml")
 START_LIMIT = 120.0
 """Seconds; ejabberd registers its users one by one."""
 
@@ -43,13 +44,20 @@ class Target:
 
 
 @contextmanager
-def ringmesh(folder: Path, users: int) -> Iterator[Target]:
-    """`ringmesh serve` as anybody runs it. Its users log in with session tokens."""
+def ringmesh(
+    folder: Path, users: int, settings: Mapping[str, str] | None = None
+) -> Iterator[Target]:
+    """`ringmesh serve` as anybody runs it. Its users log in with session tokens.
+
+    Args:
+        settings: environment variables beside the defaults.
+    """
     folder.mkdir()
     first = asyncio.run(_populate(folder, users))
     command = (str(Path(sys.executable).with_name("ringmesh")), "serve")
     options = ("--data", str(folder), "--port", str(RINGMESH_PORT))
-    with _running("ringmesh", (*command, *options), dict(os.environ), folder) as pid:
+    environment = os.environ | (settings or {})
+    with _running("ringmesh", (*command, *options), environment, folder) as pid:
         _wait(_is_healthy)
         yield Target(
             "ringmesh",
@@ -60,10 +68,11 @@ def ringmesh(folder: Path, users: int) -> Iterator[Target]:
 
 
 @contextmanager
-def ejabberd(folder: Path, users: int) -> Iterator[Target]:
+def ejabberd(
+    folder: Path, users: int, configuration: Path = EJABBERD_CONFIGURATION
+) -> Iterator[Target]:
     """Debian's ejabberd. Its users log in with passwords that it keeps in plain text."""
     folder.mkdir()
-    configuration = Path(__file__).with_name("ejabberd.yml")
     environment = os.environ | {
         "EJABBERD_CONFIG_PATH": str(configuration),
         "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
