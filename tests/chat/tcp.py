@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import functools
-import re
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -23,7 +22,6 @@ HEADER = (
     f"xmlns:stream='http://etherx.jabber.org/streams' to='{DOMAIN}' xml:lang='en'>"
 )
 END = "</stream:stream>"
-CONVERSATIONS = Path(__file__).with_name("conversations")
 
 
 @functools.cache
@@ -152,39 +150,6 @@ class TcpClient:
             while True:
                 frames.append(await self.receive_text())
         return frames
-
-
-async def play(client: TcpClient, script: str) -> None:
-    """Play a conversation over the socket.
-
-    Lines begin with ``C:`` (the client writes this, ``\\n`` is a line end), ``S:`` (these bytes
-    come next, with anything in the place of ``…``), ``TLS`` (both begin it), ``END`` (the server
-    closes the connection) or ``#`` (a remark).
-    """
-    pending = b""
-    for line in filter(None, map(str.strip, script.splitlines())):
-        mark, _, text = line.partition(" ")
-        text = text.replace("\\n", "\n").replace("\\r", "\r")
-        if mark == "C:":
-            await client.send(text)
-        elif mark == "TLS":
-            assert not pending
-            await client.writer.start_tls(client_context())
-        elif mark == "S:":
-            expected = re.compile(re.escape(text).replace("…", "[^<>]*?").encode())
-            async with asyncio.timeout(LIMIT):
-                while (match := expected.match(pending)) is None:
-                    data = await client.reader.read(65_536)
-                    assert data, f"closed where the script has {line!r}, after {pending!r}"
-                    pending += data
-                    assert len(pending) < 100_000
-                    if len(pending) > len(text) + 200:
-                        raise AssertionError(f"expected {text!r}, got {pending!r}")
-            pending = pending[match.end() :]
-        elif mark == "END":
-            assert not pending
-            async with asyncio.timeout(LIMIT):
-                assert await client.reader.read() == b""
 
 
 @contextlib.asynccontextmanager

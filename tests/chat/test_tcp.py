@@ -8,8 +8,9 @@ import pytest
 
 from ringmesh.server.chat import ChatLimits
 from ringmesh.server.chat.closing import CloseReason
+from tests.chat.conversation import CONVERSATIONS, play
 from tests.chat.host import DOMAIN, LIMIT, signal, user
-from tests.chat.tcp import CONVERSATIONS, END, HEADER, play, tcp_running
+from tests.chat.tcp import END, HEADER, tcp_running
 
 
 @pytest.mark.parametrize("script", sorted(each.stem for each in CONVERSATIONS.glob("*.txt")))
@@ -18,7 +19,7 @@ async def test_what_the_sdks_say_is_answered_as_they_expect(script: str) -> None
     async with tcp_running() as tcp:
         tcp.host.passwords[1, 1] = "secret"
         client = await tcp.client()
-        await play(client, (CONVERSATIONS / f"{script}.txt").read_text())
+        await play(client, script)
         await tcp.host.until(lambda: tcp.host.chat.connection_count() == 0)
 
 
