@@ -89,7 +89,7 @@ def self_signed(folder: Path, names: Sequence[str]) -> Certificate:
     """
     certificate, key = folder / "self-signed.pem", folder / "self-signed.key"
     try:
-        if not _is_good(certificate, names):
+        if not (key.exists() and _is_good(certificate, names)):
             _make(certificate, key, names)
     except OSError as error:
         raise ConfigurationError(f"cannot write {certificate}: {error}") from error
