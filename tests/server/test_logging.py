@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,17 @@ from tests.server.api_client import serving
 
 PASSWORD = "pass-word-7f3a"
 NEW_PASSWORD = "new-word-91bc"
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """Other tests log as before: what is configured here writes to this test's captured output."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
 
 
 async def use_everything(tmp_path: Path) -> list[str]:
@@ -60,10 +73,7 @@ async def test_no_secret_is_logged(
 ) -> None:
     """At the most talkative level, neither form of the log shows a secret, and events are there."""
     configure_logging(log_format, LogLevel.DEBUG)
-    try:
-        secrets = await use_everything(tmp_path)
-    finally:
-        configure_logging(LogFormat.CONSOLE, LogLevel.INFO)
+    secrets = await use_everything(tmp_path)
     output = "".join(capfd.readouterr())
     lines = [line for line in output.splitlines() if "httpcore" not in line and "httpx" not in line]
     own = "\n".join(lines)
@@ -116,10 +126,7 @@ def test_application_keeps_its_own_logging() -> None:
 def test_values_named_like_secrets_are_concealed(capfd: pytest.CaptureFixture[str]) -> None:
     """Even a careless line does not show a secret."""
     configure_logging(LogFormat.JSON, LogLevel.INFO)
-    try:
-        structlog.get_logger("test").info("careless", password="hunter2", cb_token="hunter3")
-    finally:
-        configure_logging(LogFormat.CONSOLE, LogLevel.INFO)
+    structlog.get_logger("test").info("careless", password="hunter2", cb_token="hunter3")
     line = json.loads(capfd.readouterr().err)
     assert line["password"] == line["cb_token"] == "(concealed)"
 
