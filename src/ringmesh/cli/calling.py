@@ -50,8 +50,8 @@ async def _talk(
     await session.init_local_media_stream(stream)
     monitor = CallMonitor(session, names, record=options.record, changed=display.update)
     interrupted = asyncio.Event()
-    display.say(f"Calling {', '.join(names.values())}; press Ctrl-C to hang up")
     with on_interrupt(interrupted.set), display.call(monitor.report):
+        display.say(f"Calling {', '.join(names.values())}; press Ctrl-C to hang up")
         await session.start_call()
         await monitor.follow(interrupted.wait(), _all_is_said(session, options, stream))
     display.summary(monitor.report)
