@@ -56,7 +56,7 @@ setup_browser() {
             apt_install chromium
         fi
     fi
-    # Tests of the page skip Firefox where it is missing; Ubuntu's is a snap too.
+    # Ubuntu has Firefox as a snap only: there it must be installed by hand, or its tests fail.
     command -v firefox-esr >/dev/null || ! grep -q '^ID=debian' /etc/os-release 2>/dev/null || apt_install firefox-esr
     stamp=tests/interop/node_modules/.installed
     wanted=$(cksum < tests/interop/package-lock.json)

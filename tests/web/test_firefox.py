@@ -35,7 +35,7 @@ async def window(tmp_path: Path) -> AsyncIterator[Firefox]:
     """Firefox, if it is installed."""
     program = find_firefox()
     if program is None:
-        pytest.skip("firefox-esr is not installed")
+        pytest.fail("firefox-esr is not installed: run `make setup-test`, or install it by hand")
     async with firefox(program, tmp_path) as running:
         yield running
 
