@@ -11,7 +11,7 @@ setup:  ## Make .venv with the SDK, the server and the tools, and build the call
 	@scripts/setup.sh python page
 
 setup-test:  ## As `setup`, and what the tests need: browsers, the npm package connectycube, coturn
-	@scripts/setup.sh python page browser network
+	@scripts/setup.sh python page browser network desktop
 
 demo: setup  ## Start a server and an answering bot, call it with a clip, record what came back
 	@$(PY) samples/demo/demo.py
@@ -34,7 +34,7 @@ chaos: setup  ## Live 100,000 random lives of calls in simulated time
 	@$(PY) -m benchmarks.chaos 100000
 
 bench: setup-test  ## Run every benchmark and print its table (ejabberd must be installed)
-	@for name in signalling call_setup page media_cpu network; do $(PY) -m benchmarks.$$name; done
+	@for name in signalling tcp call_setup page media_cpu network; do $(PY) -m benchmarks.$$name; done
 
 clean:  ## Remove everything that set-up and the demo made
 	rm -rf .venv node_modules tests/interop/node_modules web/node_modules src/ringmesh/server/page demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

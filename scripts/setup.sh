@@ -42,7 +42,7 @@ setup_python() {
         $python -m venv .venv 2>/dev/null || { rm -rf .venv; apt_install python3-venv; $python -m venv .venv; }
     fi
     say "Installing Ringmesh and its Python dependencies (about a minute)"
-    .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
+    .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,devices,callkit,dev]'
     echo "$wanted" > $stamp
 }
 
@@ -108,6 +108,26 @@ setup_network() {
     apt_install $missing
     # Debian starts coturn at once; tests and servers run one of their own on its port.
     case $missing in *coturn*) [ ! -d /run/systemd/system ] || as_root systemctl disable --now -q coturn ;; esac
+}
+
+# What stands in for a desktop in tests: sound server, screen, notifications, speech.
+setup_desktop() {
+    missing=
+    while read -r program package; do
+        command -v "$program" >/dev/null || missing="$missing $package"
+    done <<LIST
+pulseaudio pulseaudio
+pactl pulseaudio-utils
+Xvfb xvfb
+xdotool xdotool
+xterm xterm
+openbox openbox
+dunst dunst
+dbus-run-session dbus
+gdbus libglib2.0-bin
+espeak-ng espeak-ng
+LIST
+    [ -z "$missing" ] || apt_install $missing
 }
 
 for part in "$@"; do "setup_$part"; done
