@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what the project needs, each part once: `python` makes .venv, `browser` adds Chromium and
-# the npm package that the interoperability tests run, `network` the relay and the tools of the network
-# laboratory. Says what it does; safe to repeat.
+# Installs what the project needs, each part once: `python` makes .venv, `page` builds the calling page,
+# `browser` adds Chromium, Firefox and the npm package that the interoperability tests run, `network` the
+# relay and the tools of the network laboratory, `desktop` a sound server, a screen and what else tests
+# need of a desktop. Says what it does; safe to repeat.
 set -eu
 cd "$(dirname "$0")/.."
 
