@@ -32,6 +32,12 @@ def _check_int(name: str, value: int, low: int, high: int) -> None:
     _check(name, value, low, high)
 
 
+def _check_even(name: str, value: int, low: int, high: int) -> None:
+    _check_int(name, value, low, high)
+    if value % 2:
+        raise ConfigurationError(f"{name} must be even, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RTCConfig:
     """How calls are made.
@@ -47,6 +53,9 @@ class RTCConfig:
         always_relay_calls: send media through TURN only, which hides the parties' addresses.
         max_calls: calls at one time (1 to 100), ringing ones included; a further incoming one is
             answered with busy.
+        stats_reports_interval: milliseconds (100 to 60,000) between two looks at the statistics of
+            each connection; 0 never looks, and then there are no `P2PSession.stats_reports`, no
+            `QualityChanged` and no `P2PSession.report`.
     """
 
     no_answer_timeout: float = DEFAULT_NO_ANSWER_TIMEOUT
@@ -56,12 +65,15 @@ class RTCConfig:
     ice_servers: tuple[IceServer, ...] | None = None
     always_relay_calls: bool = False
     max_calls: int = 16
+    stats_reports_interval: int = 0
 
     def __post_init__(self) -> None:
         _check("no_answer_timeout", self.no_answer_timeout, 1, 3600)
         _check("dialing_time_interval", self.dialing_time_interval, MIN_DIALING_TIME_INTERVAL, 60)
         _check("disconnect_time_interval", self.disconnect_time_interval, 1, 3600)
         _check_int("max_calls", self.max_calls, 1, 100)
+        low = 100 if self.stats_reports_interval else 0
+        _check_int("stats_reports_interval", self.stats_reports_interval, low, 60_000)
         for server in self.ice_servers or ():
             if not isinstance(server, IceServer) or not server.urls:
                 raise ConfigurationError("ice_servers must hold IceServer objects with urls")
@@ -82,13 +94,23 @@ class RTCMediaConfig:
     """What is asked of media.
 
     Attributes:
+        min_width: pixels (160 to 4096, even) of pictures that cameras and blank streams give. A
+            camera that has no such size gives the next larger one, or else its largest.
+        min_height: pixels (90 to 4096, even), likewise.
+        min_frame_rate: pictures per second (1 to 120), likewise.
         max_bandwidth: kbit/s that each video sender may use, up to 1,000,000; 0 sets no limit.
             A caller's limit is announced in the call and then holds for every participant.
     """
 
+    min_width: int = 480
+    min_height: int = 320
+    min_frame_rate: int = 25
     max_bandwidth: int = 0
 
     def __post_init__(self) -> None:
+        _check_even("min_width", self.min_width, 160, 4096)
+        _check_even("min_height", self.min_height, 90, 4096)
+        _check_int("min_frame_rate", self.min_frame_rate, 1, 120)
         check_bandwidth(self.max_bandwidth)
 
 
