@@ -1,0 +1,1 @@
+"""Push notifications: subscriptions, events, the durable outbox, and the providers' senders."""
