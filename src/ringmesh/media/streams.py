@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Generic, Self, TypeAlias, TypeVar
 
@@ -222,13 +223,14 @@ class LocalStream(MediaStream):
         super().__init__()
         self._audio = audio
         self._video = video
+        self._silence = SilenceSource()
         self._audio_enabled = True
         self._video_enabled = True
         self._video_lock = threading.Lock()
         self._shown: VideoFrame | None = None
         self._black: VideoFrame | None = None
         self._shown_at = 0.0
-        self._running: set[object] = set()
+        self._running: dict[str, Source[AudioFrame] | Source[VideoFrame]] = {}
         self._keepalive = Pacer(KEEPALIVE_INTERVAL, self._repeat, "ringmesh-keepalive")
         self._end_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -304,6 +306,29 @@ class LocalStream(MediaStream):
             if not enabled and self._shown is not None:
                 self._show_black(self._shown)
 
+    def replace_audio_source(self, source: AudioSource | None) -> AudioSource | None:
+        """Send another source's sound from now on, or silence.
+
+        Those who listen notice nothing else: tracks and sinks stay. Returns the source before,
+        stopped and not closed: it is yours now. On the event loop. Raises `InvalidStateError` when
+        the stream is closed.
+        """
+        self._check_open()
+        before, self._audio = self._audio, source
+        self._sinks_changed()
+        return before
+
+    def replace_video_source(self, source: VideoSource | None) -> VideoSource | None:
+        """Send another source's pictures from now on, or black ones; as `replace_audio_source`."""
+        self._check_open()
+        before, self._video = self._video, source
+        self._sinks_changed()
+        if source is None:
+            with self._video_lock:
+                if self._shown is not None:
+                    self._show_black(self._shown)
+        return before
+
     async def wait_ended(self) -> None:
         """Wait until no source has any more (a file that does not loop), or the stream closes."""
         if self._ended():
@@ -326,33 +351,43 @@ class LocalStream(MediaStream):
         return self._closed or (bool(sources) and all(source.ended for source in sources))
 
     def _sinks_changed(self) -> None:
-        self._run(self._audio, bool(self._audio_sinks), self._deliver_audio)
-        self._run(self._video, bool(self._video_sinks), self._deliver_video)
+        audio = self._audio or self._silence
+        self._run("audio", audio if self._audio_sinks else None, self._deliver_audio)
+        self._run("video", self._video if self._video_sinks else None, self._deliver_video)
         if self._video_sinks:
             self._keepalive.start()
         else:
             self._keepalive.stop()
 
     def _run(
-        self, source: Source[F] | None, wanted: bool, deliver: Callable[[F | None], None]
+        self,
+        kind: str,
+        wanted: Source[F] | None,
+        deliver: Callable[[Source[F], F | None], None],
     ) -> None:
-        if source is None or wanted == (source in self._running):
+        """Let this source of a kind run, and no other."""
+        running = self._running.get(kind)
+        if running is wanted:
             return
-        if wanted:
-            self._running.add(source)
-            source.start(deliver)
-        else:
-            self._running.discard(source)
-            source.stop()
+        if running is not None:
+            del self._running[kind]
+            running.stop()
+        if wanted is not None:
+            self._running[kind] = wanted
+            wanted.start(partial(deliver, wanted))
 
-    def _deliver_audio(self, frame: AudioFrame | None) -> None:
+    def _deliver_audio(self, source: AudioSource, frame: AudioFrame | None) -> None:
+        if self._running.get("audio") is not source:  # replaced while its thread was at it
+            return
         if frame is None:
             self._source_ended()
         else:
             self._emit(self._audio_sinks, frame if self._audio_enabled else frame.silenced())
 
-    def _deliver_video(self, frame: VideoFrame | None) -> None:
+    def _deliver_video(self, source: VideoSource, frame: VideoFrame | None) -> None:
         with self._video_lock:
+            if self._running.get("video") is not source:
+                return
             if frame is None:
                 if self._shown is not None:
                     self._show_black(self._shown)

@@ -81,13 +81,12 @@ class WrtcPeerConnection:
         self._video = video
         self._remote = RemoteTracks()
         self._blank: LocalStream | None = None
-        self._tracks: dict[str, LocalTracks] = {}
+        self._tracks = self._tracks_of(None)
         self._senders: dict[str, webrtc.RTCRtpSender] = {}
         self._sending = False
         self._max_kbps = 0
         self._early: deque[IceCandidate] = deque(maxlen=MAX_EARLY_CANDIDATES)
         self._closed = False
-        self._choose_tracks(None)
         connection.on("icecandidate", self._on_ice_candidate)
         connection.on("iceconnectionstatechange", self._on_ice_connection_state)
         connection.on("track", self._on_track)
@@ -144,12 +143,12 @@ class WrtcPeerConnection:
         if stream is not None and stream.closed:
             raise InvalidStateError("the stream is closed")
         before = self._tracks
-        self._choose_tracks(stream)
+        self._tracks = self._tracks_of(stream)
         try:
             with self._translated_errors("the tracks could not be replaced"):
                 for kind, sender in self._senders.items():
-                    if before[kind] is not self._tracks[kind]:
-                        await sender.replace_track(self._track(kind))
+                    if before is not self._tracks:
+                        await sender.replace_track(self._tracks.track(kind))
         finally:
             if self._sending:
                 self._acquire(self._tracks)
@@ -199,30 +198,15 @@ class WrtcPeerConnection:
     def _kinds(self) -> tuple[str, ...]:
         return ("audio", "video") if self._video else ("audio",)
 
-    def _choose_tracks(self, stream: LocalStream | None) -> None:
-        """Take each kind from the stream, or from a blank one when it has none of it."""
-        has = {
-            "audio": stream is not None and stream.has_audio,
-            "video": stream is not None and stream.has_video,
-        }
-        self._tracks = {
-            kind: LocalTracks.of(stream if stream is not None and given else self._blank_stream())
-            for kind, given in has.items()
-        }
-
-    def _blank_stream(self) -> LocalStream:
-        if self._blank is None:
-            self._blank = LocalStream.blank()
-        return self._blank
-
-    def _track(self, kind: str) -> webrtc.MediaStreamTrack:
-        tracks = self._tracks[kind]
-        return tracks.audio if kind == "audio" else tracks.video
+    def _tracks_of(self, stream: LocalStream | None) -> LocalTracks:
+        if stream is None:
+            stream = self._blank = self._blank or LocalStream.blank()
+        return LocalTracks.of(stream)
 
     def _add_sender(self, kind: str) -> None:
         if kind not in self._senders:
-            group = self._tracks["audio"].group
-            self._senders[kind] = self._connection.add_track(self._track(kind), group)
+            track = self._tracks.track(kind)
+            self._senders[kind] = self._connection.add_track(track, self._tracks.group)
 
     def _accept_offered_kinds(self) -> None:
         for transceiver in self._connection.get_transceivers():
@@ -257,13 +241,13 @@ class WrtcPeerConnection:
                 encoding.max_bitrate = self._max_kbps * 1000 or None
             await sender.set_parameters(parameters)
 
-    def _acquire(self, tracks: dict[str, LocalTracks]) -> None:
-        for entry in set(tracks.values()):
-            entry.acquire()
+    def _acquire(self, tracks: LocalTracks) -> None:
+        for kind in self._kinds():
+            tracks.acquire(kind)
 
-    def _release(self, tracks: dict[str, LocalTracks]) -> None:
-        for entry in set(tracks.values()):
-            entry.release()
+    def _release(self, tracks: LocalTracks) -> None:
+        for kind in self._kinds():
+            tracks.release(kind)
 
     def _on_ice_candidate(self, event: webrtc.RTCPeerConnectionIceEvent) -> None:
         candidate = event.candidate

@@ -73,8 +73,8 @@ class LocalTracks:
         self._video = webrtc.VideoTrackGenerator()
         self._audio = webrtc.MediaStreamTrackGenerator("audio")
         self._stream = ref(stream)  # a value must not keep its key alive
-        self._users = 0
-        self._subscriptions: list[Subscription] = []
+        self._users = {"audio": 0, "video": 0}
+        self._subscriptions: dict[str, Subscription] = {}
         self.group = webrtc.MediaStream()
 
     @classmethod
@@ -85,33 +85,26 @@ class LocalTracks:
             tracks = _tracks[stream] = cls(stream)
         return tracks
 
-    @property
-    def video(self) -> webrtc.MediaStreamTrack:
-        """The track of pictures."""
-        return self._video.track
+    def track(self, kind: str) -> webrtc.MediaStreamTrack:
+        """The track of this kind, ``audio`` or ``video``."""
+        return self._audio if kind == "audio" else self._video.track
 
-    @property
-    def audio(self) -> webrtc.MediaStreamTrack:
-        """The track of sound."""
-        return self._audio
-
-    def acquire(self) -> None:
-        """A connected peer begins to send these tracks."""
-        self._users += 1
+    def acquire(self, kind: str) -> None:
+        """A connected peer begins to send the track of this kind."""
+        self._users[kind] += 1
         stream = self._stream()
-        if self._users == 1 and stream is not None and not stream.closed:
-            self._subscriptions = [
-                stream.add_video_sink(self._write_video),
-                stream.add_audio_sink(self._write_audio),
-            ]
+        if self._users[kind] == 1 and stream is not None and not stream.closed:
+            self._subscriptions[kind] = (
+                stream.add_audio_sink(self._write_audio)
+                if kind == "audio"
+                else stream.add_video_sink(self._write_video)
+            )
 
-    def release(self) -> None:
-        """A peer ends sending them."""
-        self._users -= 1
-        if self._users == 0:
-            for subscription in self._subscriptions:
-                subscription.close()
-            self._subscriptions = []
+    def release(self, kind: str) -> None:
+        """A peer ends sending it."""
+        self._users[kind] -= 1
+        if self._users[kind] == 0 and kind in self._subscriptions:
+            self._subscriptions.pop(kind).close()
 
     def _write_video(self, frame: VideoFrame) -> None:
         buffer = frame.buffer if isinstance(frame, NativeVideoFrame) else native_buffer(frame)
