@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ringmesh.protocol.stanza_check import CheckedStanza
 from ringmesh.protocol.stream import (
     AuthenticationRequested,
     ClientEvent,
@@ -34,6 +35,12 @@ def bound_server() -> ServerStream:
     return server
 
 
+def receive(server: ServerStream, frame: str | bytes) -> Sequence[ServerEvent | CheckedStanza]:
+    """What comes of one frame, a message to be routed included."""
+    received = server.receive(frame)
+    return (received,) if isinstance(received, CheckedStanza) else received
+
+
 CONVERSATIONS = Path(__file__).with_name("conversations")
 LOGIN = (CONVERSATIONS / "login_javascript.txt").read_text()
 
@@ -58,7 +65,7 @@ def play(server: ServerStream, script: str) -> None:
             assert heard.popleft() == line
             continue
         assert not heard, f"not in the script: {heard}"
-        events = server.receive(text.encode()) if mark == "C:" else _OWNER[text](server)
+        events = receive(server, text) if mark == "C:" else _OWNER[text](server)
         heard.extend(map(_line, events))
     assert not heard, f"not in the script: {heard}"
 
@@ -71,7 +78,7 @@ _OWNER = {
 }
 
 
-def _line(event: ServerEvent) -> str:
+def _line(event: ServerEvent | CheckedStanza) -> str:
     if isinstance(event, SendFrame):
         return f"S: {event.frame}"
     if isinstance(event, AuthenticationRequested):
@@ -92,7 +99,7 @@ class Joined:
     server: ServerStream = field(default_factory=new_server)
     passwords: dict[str, str] = field(default_factory=lambda: {"4002-777": "s3cret"})
     client_events: list[ClientEvent] = field(default_factory=list)
-    server_events: list[ServerEvent] = field(default_factory=list)
+    server_events: list[ServerEvent | CheckedStanza] = field(default_factory=list)
     _to_client: deque[str] = field(default_factory=deque)
     _to_server: deque[str] = field(default_factory=deque)
 
@@ -105,7 +112,7 @@ class Joined:
                 self.client_events.append(event)
         self._exchange()
 
-    def from_server(self, events: Sequence[ServerEvent]) -> None:
+    def from_server(self, events: Sequence[ServerEvent | CheckedStanza]) -> None:
         """Carry out what the server's machine asks for, and all that follows, in order."""
         for event in events:
             if isinstance(event, SendFrame):
@@ -121,6 +128,6 @@ class Joined:
 
     def _exchange(self) -> None:
         while self._to_server:
-            self.from_server(self.server.receive(self._to_server.popleft()))
+            self.from_server(receive(self.server, self._to_server.popleft()))
         while self._to_client:
             self.from_client(self.client.receive(self._to_client.popleft()))

@@ -7,6 +7,7 @@ import pytest
 from ringmesh.errors import InvalidStateError
 from ringmesh.protocol.element import read
 from ringmesh.protocol.jid import JID
+from ringmesh.protocol.stanza_check import CheckedStanza
 from ringmesh.protocol.stream import (
     Acknowledged,
     AuthenticationFailed,
@@ -19,7 +20,6 @@ from ringmesh.protocol.stream import (
     MessageReceived,
     PresenceChanged,
     SendFrame,
-    StanzaReceived,
 )
 from tests.protocol.conversation import DOMAIN, RESOURCE, Joined
 
@@ -74,8 +74,8 @@ def test_messages_both_ways() -> None:
     pair = joined()
     pair.from_client(pair.client.send(MESSAGE))
     event = pair.server_events[-1]
-    assert isinstance(event, StanzaReceived)
-    assert event.stanza.frame.decode() == MESSAGE
+    assert isinstance(event, CheckedStanza)
+    assert event.frame.decode() == MESSAGE
     pair.from_server((SendFrame(MESSAGE),))
     assert pair.client_events[-1] == MessageReceived(read(MESSAGE))
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ringmesh.errors import ConfigurationError
 from ringmesh.protocol.jid import JID
-from ringmesh.protocol.stream import Bound, Closed, SendFrame, ServerStream, StanzaReceived
+from ringmesh.protocol.stanza_check import CheckedStanza
+from ringmesh.protocol.stream import Bound, Closed, SendFrame, ServerStream
 from tests.protocol.conversation import (
     CONVERSATIONS,
     DOMAIN,
@@ -20,6 +21,7 @@ from tests.protocol.conversation import (
     bound_server,
     new_server,
     play,
+    receive,
 )
 from tests.protocol.stanzas import mutations
 
@@ -97,7 +99,7 @@ def test_nothing_before_the_login(frame: str, after: str) -> None:
     server = new_server()
     play(server, LOGIN[: LOGIN.index(after)] if after else "")
     events = server.receive(frame)
-    assert not any(isinstance(event, StanzaReceived) for event in events)
+    assert not isinstance(events, CheckedStanza)
     if after == "C: <iq" and frame.startswith("<iq"):
         assert isinstance(events[0], SendFrame)
         assert 'type="error"' in events[0].frame
@@ -119,10 +121,10 @@ def test_message_of_a_bound_stream() -> None:
     """A message comes out checked, for the router, in the client's own bytes."""
     server = bound_server()
     frame = b'<message to="4001-777@chat.local.test" type="headline" id="a" xmlns="jabber:client"/>'
-    (event,) = server.receive(frame)
-    assert isinstance(event, StanzaReceived)
-    assert event.stanza.frame == frame
-    assert event.stanza.attributes["to"] == "4001-777@chat.local.test"
+    message = server.receive(frame)
+    assert isinstance(message, CheckedStanza)
+    assert message.frame == frame
+    assert message.attributes["to"] == "4001-777@chat.local.test"
 
 
 def test_last_activity() -> None:
@@ -201,9 +203,9 @@ def test_any_order_of_frames(start: str, steps: list[str | bytes]) -> None:
         elif step == "refuse":
             events = server.authentication_failed()
         else:
-            events = server.receive(step)
+            events = receive(server, step)
         bound = bound or any(isinstance(event, Bound) for event in events)
-        assert bound or not any(isinstance(event, StanzaReceived) for event in events)
+        assert bound or not any(isinstance(event, CheckedStanza) for event in events)
 
 
 def test_size_in_memory() -> None:

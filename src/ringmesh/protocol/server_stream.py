@@ -20,7 +20,7 @@ from ringmesh.protocol.framing import (
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.sasl import PLAIN, ScramCredentials
 from ringmesh.protocol.server_login import ServerLogin
-from ringmesh.protocol.stanza_check import check
+from ringmesh.protocol.stanza_check import CheckedStanza, check
 from ringmesh.protocol.stream_events import (
     ActivityChanged,
     Bound,
@@ -33,7 +33,6 @@ from ringmesh.protocol.stream_events import (
     ResumptionRequested,
     SendFrame,
     ServerEvent,
-    StanzaReceived,
     TlsRequested,
 )
 from ringmesh.protocol.stream_management import InboundCounter, count_of
@@ -120,8 +119,12 @@ class ServerStream:
         """Whether nothing more may be read in clear text: see `TlsRequested`."""
         return self._state is _State.SECURING
 
-    def receive(self, frame: bytes | str) -> Sequence[ServerEvent]:
-        """Take one frame."""
+    def receive(self, frame: bytes | str) -> Sequence[ServerEvent] | CheckedStanza:
+        """Take one frame.
+
+        Nearly all are messages of bound streams, which are not worth an event: they come back
+        checked, to be routed. `stanza_check.stamp` writes what to forward.
+        """
         if self._state is _State.CLOSED:
             return ()
         if isinstance(frame, str):
@@ -133,7 +136,7 @@ class ServerStream:
         if self._state is _State.BOUND and stanza.name == "message" and stanza.xmlns == ns.CLIENT:
             if self._handled:
                 self._handled.stanza_handled()
-            return (StanzaReceived(stanza),)
+            return stanza
         return self._element(read(stanza.frame))
 
     def secured(self, mechanisms: tuple[str, ...]) -> Sequence[ServerEvent]:

@@ -30,7 +30,6 @@ from ringmesh.protocol.stream_events import (
     ScramRequested,
     SendFrame,
     ServerEvent,
-    StanzaReceived,
     TlsRequested,
 )
 
@@ -59,6 +58,5 @@ __all__ = [
     "SendFrame",
     "ServerEvent",
     "ServerStream",
-    "StanzaReceived",
     "TlsRequested",
 ]

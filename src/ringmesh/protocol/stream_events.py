@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from ringmesh.protocol.element import Element
 from ringmesh.protocol.jid import JID
-from ringmesh.protocol.stanza_check import CheckedStanza
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +78,6 @@ class TlsRequested:
 
     What the client sent in clear text after this must not be read (RFC 6120 section 5.4.3.3).
     """
-
-
-@dataclass(slots=True)
-class StanzaReceived:
-    """A message of a bound stream: route it. `stanza_check.stamp` writes what to forward."""
-
-    stanza: CheckedStanza
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +211,6 @@ ServerEvent: TypeAlias = (
     | ScramRequested
     | ScramAnswered
     | TlsRequested
-    | StanzaReceived
     | ResumptionRequested
     | ResumeRequested
     | ClientHandled

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from ringmesh.protocol.jid import JID
+from ringmesh.protocol.stanza_check import CheckedStanza
 from ringmesh.protocol.stream import (
     AuthenticationRequested,
     Bound,
@@ -25,7 +26,6 @@ from ringmesh.protocol.stream import (
     SendFrame,
     ServerEvent,
     ServerStream,
-    StanzaReceived,
 )
 from ringmesh.server.chat.closing import CloseReason
 from ringmesh.server.chat.resumption import REQUEST, ResumableDevice
@@ -156,7 +156,11 @@ class Connection:
 
     def receive(self, frame: bytes) -> None:
         """A whole frame came."""
-        self._perform(self._stream.receive(frame))
+        received = self._stream.receive(frame)
+        if isinstance(received, CheckedStanza):
+            self._service.router.route(self.device, received)
+        else:
+            self._perform(received)
 
     def break_off(self, condition: str) -> None:
         """What came cannot be read: end the stream with this condition."""
@@ -250,8 +254,6 @@ class Connection:
     def _perform(self, events: Sequence[ServerEvent]) -> None:
         for event in events:
             match event:
-                case StanzaReceived():
-                    self._service.router.route(self.device, event.stanza)
                 case SendFrame():
                     self._answer(event.frame)
                 case AuthenticationRequested() | ScramAnswered():
