@@ -73,7 +73,8 @@ def check(frame: bytes) -> CheckedStanza:
         StanzaError: it is not exactly one well-formed, bounded element without DTD,
             processing instruction and comment, or it forges a carbon copy.
     """
-    return _check_plain(frame) or _check_any(frame)
+    match = _PLAIN_MESSAGE.fullmatch(frame) if len(frame) <= _PLAIN_BYTES else None
+    return (match and _plain(match)) or _check_any(frame)
 
 
 def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
@@ -100,16 +101,13 @@ def _sender(jid: str) -> bytes:
     return f' from="{escape_attribute(jid)}"'.encode()
 
 
-def _check_plain(frame: bytes) -> CheckedStanza | None:
-    """The check of a message as SDKs mostly write it; None for anything else, good or bad.
+def _plain(match: re.Match[bytes]) -> CheckedStanza | None:
+    """A message as SDKs mostly write it, from its match; None if it needs a closer look.
 
     What it accepts, `_check_any` accepts with the same result. It exists because expat costs a
     server that is not busy, whose caches have been used by others since the last frame, several
     times what it costs in a loop.
     """
-    match = _PLAIN_MESSAGE.fullmatch(frame) if len(frame) <= _PLAIN_BYTES else None
-    if match is None:
-        return None
     found = _PLAIN_ATTRIBUTE.findall(match[1].decode())
     attributes = dict(found)
     if len(attributes) != len(found) or len(found) > MAX_ATTRIBUTES:
@@ -118,7 +116,7 @@ def _check_plain(frame: bytes) -> CheckedStanza | None:
     if xmlns not in (None, ns.CLIENT):
         return None
     return CheckedStanza(
-        "message", ns.CLIENT, attributes, frame, len(b"<message"), xmlns is not None
+        "message", ns.CLIENT, attributes, match.string, len(b"<message"), xmlns is not None
     )
 
 
@@ -129,7 +127,8 @@ def _plain_message() -> re.Pattern[bytes]:
     Nothing in the pattern can give back what it took, so matching takes linear time.
     """
     characters = rb"[\t\n\r -%'-;=?-~]*+"
-    reference = rb"&(?:amp|lt|gt|quot|apos|#(?:9|1[03]|x[AaDd]));"
+    # Ends of SDP lines come first: the order is a third of the time that an offer takes.
+    reference = rb"&(?:#(?:x[AaDd]|1[03]|9)|amp|lt|gt|quot|apos);"
     text = rb"%b(?:%b%b)*+" % (characters, reference, characters)
     xmlns = rb'(?: xmlns="%b")?+' % ns.CLIENT.encode()
     forged = rb"(?!sent[ />])"  # carbons come from servers only
