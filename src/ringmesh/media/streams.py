@@ -233,6 +233,7 @@ class LocalStream(MediaStream):
         self._running: dict[str, Source[AudioFrame] | Source[VideoFrame]] = {}
         self._keepalive = Pacer(KEEPALIVE_INTERVAL, self._repeat, "ringmesh-keepalive")
         self._end_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._content_callbacks: list[Callable[[str], None]] = []
 
     @classmethod
     def from_file(cls, path: str | Path, *, loop: bool = False) -> LocalStream:
@@ -306,6 +307,18 @@ class LocalStream(MediaStream):
             if not enabled and self._shown is not None:
                 self._show_black(self._shown)
 
+    @property
+    def content_hint(self) -> str:
+        """What its pictures show (W3C MediaStreamTrack Content Hints): ``text`` for screens, whose
+        detail matters more than their motion; empty for anything else."""
+        hint: str = getattr(self._video, "content_hint", "")
+        return hint
+
+    def add_content_callback(self, callback: Callable[[str], None]) -> None:
+        """For engines: call `callback` with `content_hint` now and after each replacement."""
+        self._content_callbacks.append(callback)
+        callback(self.content_hint)
+
     def replace_audio_source(self, source: AudioSource | None) -> AudioSource | None:
         """Send another source's sound from now on, or silence.
 
@@ -322,6 +335,8 @@ class LocalStream(MediaStream):
         """Send another source's pictures from now on, or black ones; as `replace_audio_source`."""
         self._check_open()
         before, self._video = self._video, source
+        for callback in self._content_callbacks:
+            callback(self.content_hint)
         self._sinks_changed()
         if source is None:
             with self._video_lock:

@@ -76,6 +76,7 @@ class LocalTracks:
         self._users = {"audio": 0, "video": 0}
         self._subscriptions: dict[str, Subscription] = {}
         self.group = webrtc.MediaStream()
+        stream.add_content_callback(self._set_content_hint)
 
     @classmethod
     def of(cls, stream: LocalStream) -> LocalTracks:
@@ -105,6 +106,11 @@ class LocalTracks:
         self._users[kind] -= 1
         if self._users[kind] == 0 and kind in self._subscriptions:
             self._subscriptions.pop(kind).close()
+
+    def _set_content_hint(self, hint: str) -> None:
+        """With ``text`` libwebrtc gives up pictures per second before pixels, and no denoiser
+        smooths edges."""
+        self._video.track.content_hint = hint
 
     def _write_video(self, frame: VideoFrame) -> None:
         buffer = frame.buffer if isinstance(frame, NativeVideoFrame) else native_buffer(frame)
