@@ -99,3 +99,82 @@ scram_keys = Table(
     Index("scram_keys_by_session", "session_id"),
     sqlite_autoincrement=True,
 )
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("application_id", Id, ForeignKey("applications.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("udid", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("token", Text, nullable=False),  # of web: the endpoint
+    Column("bundle_identifier", Text),
+    Column("web_auth", Text),
+    Column("web_p256dh", Text),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("user_id", "udid", "channel"),
+    # A device that changes hands must not ring for its former user.
+    UniqueConstraint("application_id", "channel", "token"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("application_id", Id, ForeignKey("applications.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", BigInteger, nullable=False),  # in whose name
+    Column("message", Text, nullable=False),  # JSON
+    Column("formed_for", Text),
+    Column("kind", Text, nullable=False),
+    Column("tag", Text),
+    Column("by_server", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("events_by_tag", "application_id", "tag"),
+    Index("events_by_age", "created_at"),
+    sqlite_autoincrement=True,
+)
+
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id, ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("application_id", BigInteger, nullable=False),
+    Column("subscription_id", BigInteger, nullable=False),  # outlives the subscription, as a log
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),  # while it was being sent
+    Column("later", Boolean, nullable=False),  # whether those about calls go before
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),  # milliseconds
+    Column("expires_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("done_at", BigInteger),
+    Index("pushes_due", "state", "channel", "later", "due_at"),
+    Index("pushes_by_event", "event_id", "subscription_id"),
+    sqlite_autoincrement=True,
+)
+
+missed_calls = Table(
+    "missed_calls",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("application_id", Id, ForeignKey("applications.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("caller_id", BigInteger, nullable=False),
+    Column("call_type", Integer, nullable=False),
+    Column("opponents_ids", Text, nullable=False),  # with commas
+    Column("called_at", BigInteger, nullable=False),
+    Column("rang_seconds", Integer, nullable=False),
+    UniqueConstraint("user_id", "session_id", "caller_id"),
+    Index("missed_calls_by_user", "user_id", "id"),
+    Index("missed_calls_by_age", "called_at"),
+    sqlite_autoincrement=True,
+)
