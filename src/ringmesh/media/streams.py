@@ -233,6 +233,8 @@ class LocalStream(MediaStream):
         self._running: dict[str, Source[AudioFrame] | Source[VideoFrame]] = {}
         self._keepalive = Pacer(KEEPALIVE_INTERVAL, self._repeat, "ringmesh-keepalive")
         self._end_waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._presented: VideoSource | None = None
+        self._mix: Callable[[AudioFrame], AudioFrame] | None = None
         self._content_callbacks: list[Callable[[str], None]] = []
 
     @classmethod
@@ -311,13 +313,31 @@ class LocalStream(MediaStream):
     def content_hint(self) -> str:
         """What its pictures show (W3C MediaStreamTrack Content Hints): ``text`` for screens, whose
         detail matters more than their motion; empty for anything else."""
-        hint: str = getattr(self._video, "content_hint", "")
+        hint: str = getattr(self._presented or self._video, "content_hint", "")
         return hint
 
     def add_content_callback(self, callback: Callable[[str], None]) -> None:
-        """For engines: call `callback` with `content_hint` now and after each replacement."""
+        """For engines: call `callback` with `content_hint` now and when it may have changed."""
         self._content_callbacks.append(callback)
         callback(self.content_hint)
+
+    def present(self, source: VideoSource | None) -> VideoSource | None:
+        """Send this source's pictures in place of the video source's, until None takes it away.
+
+        The video source may be replaced meanwhile. Returns the source presented before, stopped
+        and not closed. On the event loop. Raises `InvalidStateError` when the stream is closed.
+        """
+        self._check_open()
+        before, self._presented = self._presented, source
+        self._video_changed()
+        return before
+
+    def mix_audio(self, mix: Callable[[AudioFrame], AudioFrame] | None) -> None:
+        """Send what `mix` makes of each block of sound, also while sound is disabled.
+
+        It gets the block, silent if sound is disabled, on the source's thread. None ends that.
+        """
+        self._mix = mix
 
     def replace_audio_source(self, source: AudioSource | None) -> AudioSource | None:
         """Send another source's sound from now on, or silence.
@@ -335,13 +355,7 @@ class LocalStream(MediaStream):
         """Send another source's pictures from now on, or black ones; as `replace_audio_source`."""
         self._check_open()
         before, self._video = self._video, source
-        for callback in self._content_callbacks:
-            callback(self.content_hint)
-        self._sinks_changed()
-        if source is None:
-            with self._video_lock:
-                if self._shown is not None:
-                    self._show_black(self._shown)
+        self._video_changed()
         return before
 
     async def wait_ended(self) -> None:
@@ -357,7 +371,7 @@ class LocalStream(MediaStream):
         """Show black, stop the sources and detach everybody. Idempotent. On the event loop."""
         self.video_enabled = False
         super().close()
-        for source in (self._audio, self._video):
+        for source in (self._audio, self._video, self._presented):
             if source is not None:
                 source.close()
 
@@ -368,11 +382,22 @@ class LocalStream(MediaStream):
     def _sinks_changed(self) -> None:
         audio = self._audio or self._silence
         self._run("audio", audio if self._audio_sinks else None, self._deliver_audio)
-        self._run("video", self._video if self._video_sinks else None, self._deliver_video)
+        video = self._presented or self._video
+        self._run("video", video if self._video_sinks else None, self._deliver_video)
         if self._video_sinks:
             self._keepalive.start()
         else:
             self._keepalive.stop()
+
+    def _video_changed(self) -> None:
+        """Another source is to be seen; black until it delivers only if there is none."""
+        for callback in self._content_callbacks:
+            callback(self.content_hint)
+        self._sinks_changed()
+        if self._presented is None and self._video is None:
+            with self._video_lock:
+                if self._shown is not None:
+                    self._show_black(self._shown)
 
     def _run(
         self,
@@ -397,7 +422,9 @@ class LocalStream(MediaStream):
         if frame is None:
             self._source_ended()
         else:
-            self._emit(self._audio_sinks, frame if self._audio_enabled else frame.silenced())
+            frame = frame if self._audio_enabled else frame.silenced()
+            mix = self._mix
+            self._emit(self._audio_sinks, frame if mix is None else mix(frame))
 
     def _deliver_video(self, source: VideoSource, frame: VideoFrame | None) -> None:
         with self._video_lock:
