@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         EventStream,
         InvalidEvent,
         LocalStreamReceived,
+        QualityChanged,
         ReceiveHungUpFromUser,
         ReceiveNewSession,
         RemoteStreamReceived,
@@ -41,8 +42,15 @@ if TYPE_CHECKING:
         UserRinging,
     )
     from ringmesh.client.models import CubeSession, CubeUser
+    from ringmesh.client.report import CallReport
     from ringmesh.client.rest import RestClient
     from ringmesh.client.session import P2PSession, RTCSessionStateCallback
+    from ringmesh.client.statistics import CubeStatsReport
+    from ringmesh.client.stats_manager import (
+        CubeMicLevelEvent,
+        CubeStatsReportsManager,
+        CubeVideoBitrateEvent,
+    )
     from ringmesh.client.users import Users
     from ringmesh.errors import (
         AuthenticationError,
@@ -59,9 +67,10 @@ if TYPE_CHECKING:
     )
     from ringmesh.ice import IceServer
     from ringmesh.media.frames import AudioFrame, VideoFrame
+    from ringmesh.media.quality import MediaDirection, Quality, QualityCause, QualityLevel
     from ringmesh.media.recorder import Recorder, Recording
     from ringmesh.media.sources import PushAudioSource, PushVideoSource
-    from ringmesh.media.stats import PeerStats
+    from ringmesh.media.stats import PathStats, PeerStats, ReceivedStats, SentStats
     from ringmesh.media.streams import LocalStream, MediaStream, RemoteStream, Subscription
     from ringmesh.signals import CallType, UserInfo
 
@@ -101,6 +110,7 @@ _MODULES = {
         "EventStream",
         "InvalidEvent",
         "LocalStreamReceived",
+        "QualityChanged",
         "ReceiveHungUpFromUser",
         "ReceiveNewSession",
         "RemoteStreamReceived",
@@ -113,10 +123,17 @@ _MODULES = {
         "CubeSession",
         "CubeUser",
     ),
+    "ringmesh.client.report": ("CallReport",),
     "ringmesh.client.rest": ("RestClient",),
     "ringmesh.client.session": (
         "P2PSession",
         "RTCSessionStateCallback",
+    ),
+    "ringmesh.client.statistics": ("CubeStatsReport",),
+    "ringmesh.client.stats_manager": (
+        "CubeMicLevelEvent",
+        "CubeStatsReportsManager",
+        "CubeVideoBitrateEvent",
     ),
     "ringmesh.client.users": ("Users",),
     "ringmesh.errors": (
@@ -137,6 +154,12 @@ _MODULES = {
         "AudioFrame",
         "VideoFrame",
     ),
+    "ringmesh.media.quality": (
+        "MediaDirection",
+        "Quality",
+        "QualityCause",
+        "QualityLevel",
+    ),
     "ringmesh.media.recorder": (
         "Recorder",
         "Recording",
@@ -145,7 +168,12 @@ _MODULES = {
         "PushAudioSource",
         "PushVideoSource",
     ),
-    "ringmesh.media.stats": ("PeerStats",),
+    "ringmesh.media.stats": (
+        "PathStats",
+        "PeerStats",
+        "ReceivedStats",
+        "SentStats",
+    ),
     "ringmesh.media.streams": (
         "LocalStream",
         "MediaStream",
@@ -166,6 +194,7 @@ __all__ = [
     "AuthenticationError",
     "CallAcceptedByUser",
     "CallRejectedByUser",
+    "CallReport",
     "CallType",
     "ConfigurationError",
     "ConnectedToUser",
@@ -177,8 +206,12 @@ __all__ = [
     "CubeChatConnection",
     "CubeChatConnectionSettings",
     "CubeChatConnectionState",
+    "CubeMicLevelEvent",
     "CubeSession",
+    "CubeStatsReport",
+    "CubeStatsReportsManager",
     "CubeUser",
+    "CubeVideoBitrateEvent",
     "DisconnectedFromUser",
     "EndReason",
     "Endpoints",
@@ -190,20 +223,27 @@ __all__ = [
     "LegState",
     "LocalStream",
     "LocalStreamReceived",
+    "MediaDirection",
     "MediaError",
     "MediaStream",
     "NotSupportedError",
     "P2PClient",
     "P2PSession",
+    "PathStats",
     "PeerStats",
     "ProtocolError",
     "PushAudioSource",
     "PushVideoSource",
+    "Quality",
+    "QualityCause",
+    "QualityChanged",
+    "QualityLevel",
     "RTCConfig",
     "RTCMediaConfig",
     "RTCSessionStateCallback",
     "ReceiveHungUpFromUser",
     "ReceiveNewSession",
+    "ReceivedStats",
     "Recorder",
     "Recording",
     "RemoteStream",
@@ -212,6 +252,7 @@ __all__ = [
     "RequestError",
     "RestClient",
     "RingmeshError",
+    "SentStats",
     "SessionClosed",
     "SessionState",
     "SignalError",

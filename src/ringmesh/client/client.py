@@ -81,6 +81,7 @@ class P2PClient:
             path_lost=chat.doubt,
             stepped=self._set_timer,
             closed=self._session_closed,
+            stats_interval=self._config.stats_reports_interval / 1000,
         )
         self._book: CallBook | None = None
         self._sessions: OrderedDict[CallMachine, P2PSession] = OrderedDict()

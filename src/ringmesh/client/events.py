@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar, cast
 
 from ringmesh.client.broadcast import Broadcast, Subscription
 from ringmesh.errors import InvalidStateError
+from ringmesh.media.quality import MediaDirection, Quality
 from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.signals import UserInfo
 
@@ -124,6 +125,17 @@ class ConnectionFailedWithUser(UserEvent):
 @dataclass(frozen=True, slots=True)
 class ConnectionClosedForUser(UserEvent):
     """The connection to a person is closed for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityChanged(UserEvent):
+    """Sound and picture became better or worse in one direction.
+
+    Told while `RTCConfig.stats_reports_interval` is not 0.
+    """
+
+    direction: MediaDirection
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True)

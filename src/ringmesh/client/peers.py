@@ -72,7 +72,7 @@ class Peers:
         self._peers: dict[int, Peer] = {}
         self._closing: set[Peer] = set()
         self._arriving: dict[int, RemoteStream] = {}
-        self._flow = FlowMonitor(self._connections, self._flow_changed)
+        self._flow = FlowMonitor(self.connections, self._flow_changed)
 
     def __bool__(self) -> bool:
         return bool(self._peers)
@@ -165,7 +165,8 @@ class Peers:
         await self._flow.stop()
         await asyncio.gather(*(peer.wait_closed() for peer in self._closing))
 
-    def _connections(self) -> dict[int, PeerConnection]:
+    def connections(self) -> dict[int, PeerConnection]:
+        """Those that are open, by user id."""
         return {
             user_id: peer.connection
             for user_id, peer in self._peers.items()

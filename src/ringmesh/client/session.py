@@ -31,12 +31,16 @@ from ringmesh.calls.effects import (
 from ringmesh.calls.machine import CallMachine, Elsewhere
 from ringmesh.calls.transitions import EndReason, LegState, SessionState
 from ringmesh.client import events
+from ringmesh.client.broadcast import Subscription
 from ringmesh.client.callbacks import CallbackRunner
 from ringmesh.client.config import check_bandwidth
 from ringmesh.client.events import Event, EventHub, EventStream
 from ringmesh.client.peers import Peers, PeerSettings, PeersOwner
+from ringmesh.client.report import CallReport
+from ringmesh.client.statistics import CallStatistics, CubeStatsReport
 from ringmesh.client.user_info import check_user_info
 from ringmesh.errors import InvalidStateError
+from ringmesh.media.quality import MediaDirection, Quality
 from ringmesh.media.stats import PeerStats
 from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.signals import CallType, Signal, UserInfo
@@ -82,6 +86,7 @@ class SessionServices:
         path_lost: told when a media path is lost: the chat's may be too.
         stepped: told after each step, since deadlines may have changed.
         closed: told when the call is over.
+        stats_interval: seconds between two looks at the statistics; 0 never looks.
     """
 
     peers: PeerSettings
@@ -91,6 +96,7 @@ class SessionServices:
     path_lost: Callable[[], None]
     stepped: Callable[[], None]
     closed: Callable[[P2PSession], None]
+    stats_interval: float
 
 
 class P2PSession:
@@ -111,6 +117,8 @@ class P2PSession:
         on_call_accepted_by_user: called with (session, user_id, user_info).
         on_call_rejected_by_user: called with (session, user_id, user_info).
         on_receive_hung_up_from_user: called with (session, user_id, user_info).
+        on_quality_changed: called with (session, user_id, direction, quality), see
+            `QualityChanged`.
         on_session_closed: called with (session), once.
     """
 
@@ -137,6 +145,9 @@ class P2PSession:
         self.on_receive_hung_up_from_user: Callable[[P2PSession, int, UserInfo], object] | None = (
             None
         )
+        self.on_quality_changed: (
+            Callable[[P2PSession, int, MediaDirection, Quality], object] | None
+        ) = None
         self.on_session_closed: Callable[[P2PSession], object] | None = None
         self._call = call
         self._services = services
@@ -157,6 +168,12 @@ class P2PSession:
             ),
         )
         self._peers.max_bandwidth = max_bandwidth
+        self._statistics = CallStatistics(
+            self._peers.connections,
+            lambda *change: self._tell(events.QualityChanged(self, *change)),
+            call_type=call.call_type,
+            interval=services.stats_interval,
+        )
 
     # What the call is.
 
@@ -304,6 +321,26 @@ class P2PSession:
         """A snapshot of the connection to a person. Raises `InvalidStateError` without one."""
         return await self._peers.connection(user_id).get_stats()
 
+    @property
+    def stats_reports(self) -> Subscription[CubeStatsReport]:
+        """The statistics of everybody from now on, to ``async for`` over; ends with the call.
+
+        There is one of each person every `RTCConfig.stats_reports_interval` ms. With 0 it ends at
+        once.
+        """
+        return self._statistics.reports()
+
+    def quality(self, user_id: int) -> Mapping[MediaDirection, Quality]:
+        """How good it is with a person now, by direction; good as long as nothing is known."""
+        return self._statistics.quality(user_id)
+
+    def report(self, names: Mapping[int, str] | None = None) -> CallReport:
+        """How the call has been so far, or was; people are called by `names` or by their ids.
+
+        Raises `InvalidStateError` when `RTCConfig.stats_reports_interval` is 0.
+        """
+        return self._statistics.report(self.session_id, names or {})
+
     # What the application is told.
 
     def set_session_callbacks_listener(self, listener: RTCSessionStateCallback) -> None:
@@ -361,6 +398,7 @@ class P2PSession:
 
     async def wait_peers_closed(self) -> None:
         """Wait until the connections that were closed are gone."""
+        await self._statistics.wait_closed()
         await self._peers.wait_closed()
 
     def _step(self, effects: Sequence[Effect]) -> None:
@@ -382,6 +420,7 @@ class P2PSession:
             self._tell(informed(self, notice.user_id, notice.user_info))
 
     def _close(self) -> None:
+        self._statistics.close()
         self._peers.close_all()
         if self._blank_stream is not None:
             self._blank_stream.close()
@@ -391,6 +430,7 @@ class P2PSession:
         self._services.closed(self)
 
     def _tell(self, event: Event) -> None:
+        self._statistics.note(event)
         self._hub.publish(event)
         callback = getattr(self, event.callback, None) or getattr(
             self._listener, event.callback, None

@@ -58,14 +58,19 @@ class ReceivedStats:
         packets: RTP packets.
         packets_lost: packets that never came; may be negative (duplicates).
         jitter: seconds.
-        jitter_buffer_delay: mean seconds that media waited in the jitter buffer.
+        jitter_buffer_seconds: the sum, over all samples or pictures, of the time that each waited
+            in the jitter buffer.
+        jitter_buffer_count: samples or pictures that have left the jitter buffer.
         audio_level: 0 to 1.
-        concealed_samples: audio samples invented for lost ones.
+        samples: audio samples played, with the invented ones.
+        concealed_samples: audio samples invented for missing ones.
+        silent_concealed_samples: those of them that were silence.
         frames: pictures received.
         frames_decoded: pictures decoded.
         frames_dropped: pictures dropped before decoding.
         key_frames: key frames decoded.
         freezes: how often the picture stood still.
+        freeze_seconds: for how long in all; a freeze counts when it is over.
         width: pixels of the last picture.
         height: pixels of the last picture.
         frames_per_second: pictures decoded in the last second.
@@ -76,14 +81,18 @@ class ReceivedStats:
     packets: int = 0
     packets_lost: int = 0
     jitter: float | None = None
-    jitter_buffer_delay: float | None = None
+    jitter_buffer_seconds: float = 0.0
+    jitter_buffer_count: int = 0
     audio_level: float | None = None
-    concealed_samples: int | None = None
+    samples: int = 0
+    concealed_samples: int = 0
+    silent_concealed_samples: int = 0
     frames: int | None = None
     frames_decoded: int | None = None
     frames_dropped: int | None = None
     key_frames: int | None = None
     freezes: int | None = None
+    freeze_seconds: float = 0.0
     width: int | None = None
     height: int | None = None
     frames_per_second: float | None = None

@@ -62,21 +62,24 @@ def _sent(report: webrtc.RTCStatsReport, entry: webrtc.RTCOutboundRtpStreamStats
 def _received(
     report: webrtc.RTCStatsReport, entry: webrtc.RTCInboundRtpStreamStats
 ) -> ReceivedStats:
-    emitted, delay = entry.jitter_buffer_emitted_count, entry.jitter_buffer_delay
     return ReceivedStats(
         codec=_codec(report, entry.codec_id),
         bytes=entry.bytes_received or 0,
         packets=entry.packets_received or 0,
         packets_lost=entry.packets_lost or 0,
         jitter=entry.jitter,
-        jitter_buffer_delay=delay / emitted if emitted and delay is not None else None,
+        jitter_buffer_seconds=entry.jitter_buffer_delay or 0.0,
+        jitter_buffer_count=entry.jitter_buffer_emitted_count or 0,
         audio_level=entry.audio_level,
-        concealed_samples=entry.concealed_samples,
+        samples=entry.total_samples_received or 0,
+        concealed_samples=entry.concealed_samples or 0,
+        silent_concealed_samples=entry.silent_concealed_samples or 0,
         frames=entry.frames_received,
         frames_decoded=entry.frames_decoded,
         frames_dropped=entry.frames_dropped,
         key_frames=entry.key_frames_decoded,
         freezes=entry.freeze_count,
+        freeze_seconds=entry.total_freezes_duration or 0.0,
         width=entry.frame_width,
         height=entry.frame_height,
         frames_per_second=entry.frames_per_second,
