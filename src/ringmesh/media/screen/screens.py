@@ -57,7 +57,7 @@ class ScreenGrabber:
             self._reopen(now)
         try:
             shot = self._grabber.grab(self._monitor())
-        except mss.ScreenShotError:
+        except (mss.ScreenShotError, AssertionError):  # it asserts that the X server answers
             self._reopen(now)  # a screen changed its size since the last look
             return None
         pixels: Pixels = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)

@@ -34,8 +34,8 @@ class SharedMemory:
         self._size = 0
         self._allocate(display.screen.width_in_pixels * display.screen.height_in_pixels * 4)
 
-    def get_image(self, drawable: int, width: int, height: int) -> Pixels:
-        """The picture of a drawable of 24 or 32 bits depth, BGRX, valid until the next call.
+    def get_image(self, drawable: int, left: int, top: int, width: int, height: int) -> Pixels:
+        """A part of a drawable of 24 or 32 bits depth, BGRX, valid until the next call.
 
         Raises one of `X_ERRORS`, for instance when the drawable has just become smaller.
         """
@@ -43,7 +43,7 @@ class SharedMemory:
             self._free()
             self._allocate(width * height * 4)
         self._extension.GetImage(
-            drawable, 0, 0, width, height, _ALL_PLANES,
+            drawable, left, top, width, height, _ALL_PLANES,
             xproto.ImageFormat.ZPixmap, self._segment, 0,
         ).reply()  # fmt: skip
         assert self._address is not None

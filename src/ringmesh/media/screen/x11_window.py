@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xcffib.composite
 import xcffib.xfixes
@@ -41,13 +43,14 @@ class WindowGrabber:
         if depth not in _DEPTHS:
             raise NotSupportedError(f"windows of {depth} bits per pixel cannot be shared")
         self._memory = SharedMemory(display)
-        if display.has_extension("Composite"):
-            # The server then keeps the window's picture apart, whatever lies above it.
-            composite = display.connection(xcffib.composite.key)
-            composite.QueryVersion(0, 4).reply()
-            composite.RedirectWindow(
-                self._window, xcffib.composite.Redirect.Automatic, is_checked=True
-            ).check()
+        if not display.has_extension("Composite"):
+            raise NotSupportedError("the X server shows no single windows (Composite)")
+        self._composite = display.connection(xcffib.composite.key)
+        self._composite.QueryVersion(0, 4).reply()
+        # The server then keeps the window's picture apart, whatever lies above it.
+        self._composite.RedirectWindow(
+            self._window, xcffib.composite.Redirect.Automatic, is_checked=True
+        ).check()
         self._xfixes = None
         if cursor and display.has_extension("XFIXES"):
             self._xfixes = display.connection(xcffib.xfixes.key)
@@ -61,7 +64,7 @@ class WindowGrabber:
             geometry = self._display.core.GetGeometry(self._window).reply()
             if min(geometry.width, geometry.height) < MIN_SIDE:
                 return None
-            pixels = self._memory.get_image(self._window, geometry.width, geometry.height)
+            pixels = self._picture(self._memory, geometry)
             if self._xfixes is not None and (cursor := self._cursor()) is not None:
                 draw_cursor(pixels, cursor)
             return pixels
@@ -71,6 +74,17 @@ class WindowGrabber:
             raise MediaError("the connection to the X server was lost") from error
         except X_ERRORS:
             return None  # not on the screen, or it has just changed its size
+
+    def _picture(self, memory: SharedMemory, geometry: Any) -> Pixels:
+        """The window's pixmap, named anew each time: it changes with the window's size and when
+        the window is shown again. It has the border, and parts that are off the screen too."""
+        pixmap = self._display.connection.generate_id()
+        self._composite.NameWindowPixmap(self._window, pixmap, is_checked=True).check()
+        try:
+            border = geometry.border_width
+            return memory.get_image(pixmap, border, border, geometry.width, geometry.height)
+        finally:
+            self._display.core.FreePixmap(pixmap)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
