@@ -1,4 +1,4 @@
-"""Clients that others wrote, at a server that offers SCRAM: they log in without telling a password."""
+"""Clients that others wrote, at a server that offers SCRAM: they do not tell the password."""
 
 from __future__ import annotations
 
