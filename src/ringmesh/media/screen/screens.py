@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import mss
@@ -42,10 +43,10 @@ class ScreenGrabber:
         """Raises `MediaError` when there is no such screen."""
         self._number = number
         self._cursor = cursor
-        self._grabber = _open(cursor=cursor)
+        self._grabber: mss.MSS | None = _open(cursor=cursor)
         self._looked_at = time.monotonic()
         try:
-            self._monitor()
+            self._monitor(self._grabber)
         except MediaError:
             self.close()
             raise
@@ -53,34 +54,37 @@ class ScreenGrabber:
     def grab(self) -> Pixels | None:
         """See `Grabber`."""
         now = time.monotonic()
-        if now - self._looked_at > LAYOUT_INTERVAL:
-            self._reopen(now)
+        if self._grabber is None or now - self._looked_at > LAYOUT_INTERVAL:
+            self._grabber = self._reopened()
+            self._looked_at = now
         try:
-            shot = self._grabber.grab(self._monitor())
+            shot = self._grabber.grab(self._monitor(self._grabber))
         except (mss.ScreenShotError, AssertionError):  # it asserts that the X server answers
-            self._reopen(now)  # a screen changed its size since the last look
+            self._grabber = self._reopened()  # a screen may have changed its size
             return None
         pixels: Pixels = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
         return pixels
 
     def close(self) -> None:
         """Release everything. Idempotent."""
-        self._grabber.close()
+        grabber, self._grabber = self._grabber, None
+        if grabber is not None:
+            with suppress(mss.ScreenShotError):  # of an X server that is gone
+                grabber.close()
 
-    def _monitor(self) -> dict[str, int]:
+    def _monitor(self, grabber: mss.MSS) -> dict[str, int]:
         try:
-            return self._grabber.monitors[self._number]
+            return grabber.monitors[self._number]
         except IndexError:
             raise MediaError(f"there is no screen {self._number} any more") from None
 
-    def _reopen(self, now: float) -> None:
+    def _reopened(self) -> mss.MSS:
         """Mss learns about screens only once."""
-        self._grabber.close()
+        self.close()
         try:
-            self._grabber = _open(cursor=self._cursor)
+            return _open(cursor=self._cursor)
         except NotSupportedError as error:
             raise MediaError(str(error)) from error
-        self._looked_at = now
 
 
 def _open(*, cursor: bool) -> mss.MSS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,8 @@ class SharedMemory:
 
     def _free(self) -> None:
         if self._address is not None:
-            self._extension.Detach(self._segment)
+            with suppress(*X_ERRORS):  # the X server may be gone
+                self._extension.Detach(self._segment)
             self._libc.shmdt(self._address)
             self._address, self._size = None, 0
 
