@@ -121,3 +121,12 @@ class Update(Signal):
 
     sdp: str | None = None
     sdp_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingNotice(Signal):
+    """The sender records this call, or does no longer. On the wire a system message, which
+    carries nothing but the session id: the call logic of other SDKs never sees it.
+    """
+
+    recording: bool

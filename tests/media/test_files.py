@@ -15,12 +15,13 @@ import pytest
 
 from ringmesh.errors import InvalidStateError, MediaError
 from ringmesh.media.audio import SAMPLE_RATE
+from ringmesh.media.composer import fit
 from ringmesh.media.file_source import from_av_audio
 from ringmesh.media.frames import AudioFrame, VideoFrame
-from ringmesh.media.media_file import FORMATS, MediaFileWriter, fit
+from ringmesh.media.media_file import FORMATS, MediaFileWriter
 from ringmesh.media.recorder import Recorder
 from ringmesh.media.sources import PushAudioSource, PushVideoSource
-from ringmesh.media.streams import LocalStream
+from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.media.synthetic import (
     SyntheticVideoSource,
     ToneSource,
@@ -70,13 +71,14 @@ def write_clip(
 ) -> Path:
     """Write a file with a counted picture and a tone of 440 Hz."""
     picture, tone = SyntheticVideoSource(320, 180, rate), ToneSource(440)
-    writer = MediaFileWriter(path.open("wb"), FORMATS[path.suffix], audio=audio, video=video)
+    kinds = {kind for kind, comes in (("audio", audio), ("video", video)) if comes}
+    writer = MediaFileWriter(path.open("wb"), FORMATS[path.suffix], lambda: kinds)
     for number in range(round(seconds * 50)):
         position = number / 50
         if video and number % 2 == 0:
-            writer.write_video(picture.make(position))
+            writer.write(picture.make(position))
         if audio:
-            writer.write_audio(tone.make(position))
+            writer.write(tone.make(position))
     writer.close()
     return path
 
@@ -162,28 +164,51 @@ async def test_picture_and_sound_stay_in_step(tmp_path: Path) -> None:
 
 
 async def test_size_changes_and_late_tracks_are_recorded(tmp_path: Path) -> None:
-    """Other sizes are fitted into the first, and sound that starts late begins with silence."""
+    """Larger and turned pictures are kept as they are, smaller ones fitted in; sound that starts
+    late begins with silence."""
     video, audio = PushVideoSource(), LateSource()
     stream = LocalStream(audio=audio, video=video)
     recorder = Recorder(stream, tmp_path / "sizes.mkv")
-    white = [
-        np.full((height, width, 3), 255, np.uint8) for width, height in ((320, 180), (180, 320))
-    ]
-    for number in range(40):
-        video.push_frame(white[number >= 20])
-        if number >= 20:
-            audio.beep()
-        await asyncio.sleep(0.04)
+    sizes = [(320, 180), (640, 360), (360, 640), (320, 180)]
+    for width, height in sizes:
+        for _ in range(12):
+            video.push_frame(np.full((height, width, 3), 255, np.uint8))
+            if width != 320:
+                audio.beep()
+            await asyncio.sleep(0.04)
     recording = await recorder.stop()
     stream.close()
     contents = decoded(recording.path)
-    assert {(frame.width, frame.height) for _, frame in contents.frames} == {(320, 180)}
+    shown = [(frame.width, frame.height) for _, frame in contents.frames]
+    assert list(dict.fromkeys(shown)) == [(320, 180), (640, 360), (360, 640)]
+    assert shown[-1] == (360, 640)
     first, last = contents.frames[0][1].luma(), contents.frames[-1][1].luma()
     assert first.mean() > 220
-    assert last[:, :60].mean() < 30
-    assert last[:, 140:180].mean() > 220
+    assert last[:200].mean() < 30
+    assert last[300:340].mean() > 220
     onset = int(np.argmax(np.abs(contents.samples) > 3000)) / SAMPLE_RATE
-    assert 0.6 < onset < 1.3
+    assert 0.4 < onset < 1.0
+    times = [when for when, _ in contents.frames]
+    assert max(np.diff(times)) < 0.3
+
+
+async def test_pictures_that_come_late_are_recorded(tmp_path: Path) -> None:
+    """A stream whose pictures are announced long after its sound leaves a file with both."""
+    stream = RemoteStream(lambda: None)
+    stream.add_track("audio")
+    recorder = Recorder(stream, tmp_path / "late.mkv", video=True)
+    tone, picture = ToneSource(500), SyntheticVideoSource(320, 180, 25, 2)
+    for number in range(200):
+        stream.deliver_audio(tone.make(100 + number / 50))
+    stream.add_track("video")
+    for number in range(10):
+        stream.deliver_video(picture.make(104 + number / 25))
+    recording = await recorder.stop()
+    contents = decoded(recording.path)
+    assert [round(when, 2) for when, _ in contents.frames][:2] == [4.0, 4.04]
+    assert contents.counters == list(range(10))
+    assert abs(len(contents.samples) / SAMPLE_RATE - 4) < 0.05
+    stream.close()
 
 
 async def test_an_audio_call_is_recorded_without_pictures(tmp_path: Path) -> None:

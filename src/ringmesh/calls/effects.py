@@ -116,6 +116,7 @@ class CallEvent(StrEnum):
     CALL_ACCEPTED_BY_USER = "on_call_accepted_by_user"
     CALL_REJECTED_BY_USER = "on_call_rejected_by_user"
     RECEIVE_HUNG_UP_FROM_USER = "on_receive_hung_up_from_user"
+    RECORDING_CHANGED = "on_recording_changed"
     CONNECTING_TO_USER = "on_connecting_to_user"
     CONNECTED_TO_USER = "on_connected_to_user"
     DISCONNECTED_FROM_USER = "on_disconnected_from_user"
@@ -133,7 +134,8 @@ class Notify:
         user_info: what the signal behind it carried.
         detail: extra facts: ``{"reason": …}`` on a failure and on `CallEvent.SESSION_CLOSED`
             (a value of `ringmesh.calls.transitions.EndReason`); there also ``platform`` and
-            ``device`` when another device of ours settled the call.
+            ``device`` when another device of ours settled the call; ``{"recording": "on"}`` or
+            ``"off"`` on `CallEvent.RECORDING_CHANGED`.
     """
 
     event: CallEvent

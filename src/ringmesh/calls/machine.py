@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ringmesh.calls.config import CallConfig
+from ringmesh.calls.consent import Consent
 from ringmesh.calls.effects import (
     CallEvent,
     Effect,
@@ -36,6 +37,7 @@ from ringmesh.signals import (
     IceCandidates,
     IceRestart,
     IceRestartAccept,
+    RecordingNotice,
     Reject,
     Signal,
     UserInfo,
@@ -95,6 +97,7 @@ class CallMachine:
         self._engaged = False
         self.elsewhere: Elsewhere | None = None
         self._ended: tuple[EndReason, float] | None = None
+        self._consent = Consent()
         self._take(facts)
 
     def _take(self, facts: CallFacts) -> None:
@@ -188,6 +191,11 @@ class CallMachine:
         """When the call ended; None while it lives."""
         return self._ended[1] if self._ended else None
 
+    @property
+    def recording_users_ids(self) -> frozenset[int]:
+        """Who of the others says that they record."""
+        return self._consent.others(self._legs)
+
     def leg_state(self, user_id: int) -> LegState:
         """State of the leg to this member. Raises ConfigurationError for anybody else."""
         return self._leg(user_id).state
@@ -268,6 +276,10 @@ class CallMachine:
             )
         return self._leg(user_id).apply(event, now) or []
 
+    def set_recording(self, recording: bool) -> list[Effect]:
+        """Tell the others that we record, or do no longer; and later who connects later."""
+        return self._consent.change(recording, self._legs, self._facts)
+
     # The book
 
     def leave(
@@ -337,6 +349,8 @@ class CallMachine:
         if isinstance(signal, IceCandidates):
             effects = leg.candidates_received(signal.candidates)
             refusal = IgnoredReason.UNUSABLE_CANDIDATES
+        elif isinstance(signal, RecordingNotice):
+            effects = self._consent.told(signal, leg)
         elif isinstance(signal, HangUp) and ANSWERED_ELSEWHERE in signal.extra:
             effects = self._turned_away(leg, signal, now, device)
         elif (turned := leg.turn_away(signal, device)) is not None:
@@ -438,7 +452,10 @@ class CallMachine:
     ) -> list[Effect]:
         """The ICE state of the peer to this member."""
         event = _ICE_EVENTS.get(state)
-        return [] if event is None else self._report(user_id, event, now)
+        effects = [] if event is None else self._report(user_id, event, now)
+        if effects and event is LegEvent.ICE_CONNECTED:
+            effects += self._consent.connected(user_id, self._facts)
+        return effects
 
     def media_flow_changed(self, user_id: int, *, flowing: bool, now: float) -> list[Effect]:
         """Media from this member stopped coming, or comes again."""

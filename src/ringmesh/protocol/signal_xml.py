@@ -18,6 +18,7 @@ from ringmesh.signals import (
     IceRestart,
     IceRestartAccept,
     IceRestartRequest,
+    RecordingNotice,
     Reject,
     Ringing,
     Signal,
@@ -35,6 +36,7 @@ MAX_USER_INFO_DEPTH = 16
 MAX_FIELD_LENGTH = 1024
 """Limits of a signal that is read; the last one in characters, for all but SDP and user info."""
 
+_ON, _OFF = "on", "off"
 _TYPES: dict[str, type[Signal]] = {
     "call": Call,
     "accept": Accept,
@@ -99,7 +101,10 @@ def decode_signal(message: Element) -> Signal | None:
     params = message.child("extraParams")
     if message.get("type") != "headline" or params is None or message.child("delay"):
         return None
-    if params.child_text("moduleIdentifier") != CALL_MODULE:
+    module = params.child_text("moduleIdentifier")
+    if module == SYSTEM_MODULE:
+        return _notice(params)
+    if module != CALL_MODULE:
         return None
     name = _field(params, "signalType")
     if name == "iceCandidate":  # one candidate, written without the list around it
@@ -115,6 +120,8 @@ def decode_signal(message: Element) -> Signal | None:
 
 
 def _params(signal: Signal) -> list[Element]:
+    if isinstance(signal, RecordingNotice):
+        return _notice_params(signal)
     if signal.call_type is None or signal.caller_id is None:
         raise SignalError("a signal is sent with its call type and caller id")
     opponents = [Element("opponentID", text=str(each)) for each in signal.opponents_ids]
@@ -139,6 +146,14 @@ def _params(signal: Signal) -> list[Element]:
     elif isinstance(signal, Call | Accept | IceRestart | IceRestartAccept | Update):
         params += _description_elements(signal)
     return params
+
+
+def _notice_params(notice: RecordingNotice) -> list[Element]:
+    return [
+        Element("moduleIdentifier", text=SYSTEM_MODULE),
+        Element("call", text=notice.session_id),
+        Element("recording", text=_ON if notice.recording else _OFF),
+    ]
 
 
 def _description_elements(
@@ -178,6 +193,14 @@ def _user_info_elements(user_info: UserInfo, depth: int = 1) -> list[Element]:
 
 
 # --- reading
+
+
+def _notice(params: Element) -> RecordingNotice | None:
+    """A system message as a notice; None where it is the application's own."""
+    call, recording = params.child_text("call"), params.child_text("recording")
+    if not call or recording not in (_ON, _OFF):
+        return None
+    return RecordingNotice(session_id=_short(call), recording=recording == _ON)
 
 
 def _base_fields(params: Element) -> dict[str, Any]:
