@@ -110,12 +110,14 @@ class Provider:
     Attributes:
         faults: one for each of the next requests; None: no fault.
         requests: all that came.
+        arrived: set when the first of them came.
     """
 
     def __init__(self, certificate: Certificate) -> None:
         self.certificate = certificate
         self.faults: deque[Answer | Fault | None] = deque()
         self.requests: list[Request] = []
+        self.arrived = asyncio.Event()
         self.connections = 0
         self.url = ""
         self._server: asyncio.Server
@@ -188,6 +190,7 @@ class _Connection(asyncio.Protocol):
         headers = {name: value for name, value in head.items() if not name.startswith(":")}
         body = self._bodies.pop(stream_id)
         request = Request(head[":path"], headers, body, self._number)
+        self._provider.arrived.set()
         fault = self._provider.faults.popleft() if self._provider.faults else None
         if not isinstance(fault, Fault):
             self._provider.requests.append(request)

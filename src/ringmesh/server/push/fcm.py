@@ -132,7 +132,7 @@ class ServiceAccount:
         self.token_url = _member(
             {"token_uri": TOKEN_URL, **values}, "token_uri", r"https://\S{1,500}"
         )
-        self._key_id = values.get("private_key_id")
+        self._key_id = _member({"private_key_id": "", **values}, "private_key_id", r"\S{0,100}")
         try:
             key = load_pem_private_key(str(values.get("private_key", "")).encode(), password=None)
         except (ValueError, TypeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import os
 import socket
 import ssl
 import time
@@ -181,8 +182,8 @@ def _words(error: Exception) -> str:
         return f"its certificate is not trusted: {cause.verify_message}"
     if isinstance(cause, socket.gaierror):
         return "its name is unknown"
-    if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
-        return cause.strerror.lower()
+    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+        return os.strerror(cause.errno).lower()
     return f"the connection failed ({type(error).__name__})"
 
 
