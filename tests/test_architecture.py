@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "media": set(),
     "stun": set(),
     "client": {"calls", "protocol", "media", "stun"},
+    "callkit": {"client", "calls"},
     "server": {"protocol", "stun"},
-    "cli": {"client", "server", "media", "stun"},
+    "cli": {"client", "server", "media", "stun", "callkit"},
 }
 PURE = {"protocol", "calls"}
 IMPURE_MODULES = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         RTCConfig,
         RTCMediaConfig,
     )
-    from ringmesh.client.connection import Connection, connect, discover
+    from ringmesh.client.connection import Connection, connect
     from ringmesh.client.events import (
         CallAcceptedByUser,
         CallRejectedByUser,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ringmesh.client.stats_manager import (
         CubeMicLevelEvent,
         CubeStatsReportsManager,
+    from ringmesh.client.sign_in import discover
         CubeVideoBitrateEvent,
     )
     from ringmesh.client.users import Users
@@ -96,7 +97,6 @@ _MODULES = {
     "ringmesh.client.connection": (
         "Connection",
         "connect",
-        "discover",
     ),
     "ringmesh.client.events": (
         "CallAcceptedByUser",
@@ -138,6 +138,7 @@ _MODULES = {
     "ringmesh.client.users": ("Users",),
     "ringmesh.errors": (
         "AuthenticationError",
+    "ringmesh.client.sign_in": ("discover",),
         "ConfigurationError",
         "ConnectionFailedError",
         "InvalidStateError",

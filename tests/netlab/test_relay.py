@@ -53,7 +53,7 @@ async def test_doctor(scenario: str) -> None:
 PERMIT = """
 import asyncio, sys
 from ringmesh.client.rest import RestClient
-from ringmesh.client.connection import discover
+from ringmesh.client.sign_in import discover
 from ringmesh.stun.client import RelayRefusedError, open_client
 from ringmesh.stun.message import TransportAddress
 from ringmesh.stun.url import ServerUrl

@@ -20,8 +20,10 @@ from ringmesh.errors import (
     ProtocolError,
     RingmeshError,
 )
+from ringmesh.protocol import namespaces as ns
 from ringmesh.protocol.carbons import unwrap
-from ringmesh.protocol.element import MAX_RECEIVED_BYTES, Element
+from ringmesh.protocol.element import MAX_RECEIVED_BYTES, Element, write
+from ringmesh.protocol.iq import request
 from ringmesh.protocol.jid import JID, user_jid
 from ringmesh.protocol.signal_xml import decode_signal, encode_signal
 from ringmesh.protocol.stream import (
@@ -250,6 +252,14 @@ class Chat:
         if len(self._sent) > MAX_OUTGOING:
             self._sent.popitem(last=False)
         return True
+
+    def set_active(self, active: bool) -> None:
+        """Tell the server whether this device is in use, or may need to be woken by a push."""
+        enable = "false" if active else "true"
+        mobile = Element("mobile", ns.MOBILE, {"enable": enable})
+        frame = write(request("set", secrets.token_hex(12), mobile))
+        if not (self._closing or self._leaving):
+            self._handle(self._stream.send(frame))
 
     def has_arrived(self, outgoing: Outgoing) -> bool:
         """Whether the server said at our beginning that it got this by the connection before."""

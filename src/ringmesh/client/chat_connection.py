@@ -108,6 +108,7 @@ class CubeChatConnection:
         self._stable_after = longest
         self._state = CubeChatConnectionState.IDLE
         self._states: Broadcast[CubeChatConnectionState] = Broadcast()
+        self._active = True
         self._destroyed = False
         self._leaving = False
         self._chat: Chat | None = None
@@ -196,6 +197,20 @@ class CubeChatConnection:
         if self._chat is not None and (self._proof is None or self._proof.done()):
             proof = self._chat.prove(PROOF_TIMEOUT)
             self._proof = asyncio.create_task(proof, name="chat proof")
+
+    def mark_inactive(self) -> None:
+        """This device only listens: the server is to treat the user as one who is away, and to
+        send pushes to other devices as well. Holds until `mark_active`, also after a reconnect."""
+        self._set_active(False)
+
+    def mark_active(self) -> None:
+        """The user is at this device, as is assumed from the beginning."""
+        self._set_active(True)
+
+    def _set_active(self, active: bool) -> None:
+        self._active = active
+        if self._chat is not None:
+            self._chat.set_active(active)
 
     def send_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
         """Send to all devices of a user, or to the one with this resource, in order.
@@ -295,6 +310,8 @@ class CubeChatConnection:
         self._chat = chat
         self.error = None
         self._set_state(CubeChatConnectionState.READY)
+        if not self._active:
+            chat.set_active(False)
         if not first.done():
             first.set_result(None)
         self._flush(chat)

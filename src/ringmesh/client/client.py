@@ -92,7 +92,7 @@ class P2PClient:
         if self._rest.session is None or not self._rest.session.user_id:
             raise InvalidStateError("sign in as a user before calls are used")
         self._book = CallBook(self._rest.session.user_id, self._config.call_config())
-        self._chat.on_signal = self._receive
+        self._chat.on_signal = self.receive_signal
         self._chat.on_lost = self._chat_lost
         self._chat.on_restored = self._chat_restored
         await self._services.peers.ice_servers()
@@ -169,7 +169,9 @@ class P2PClient:
         `InvalidStateError` when the client is closed."""
         return await self._hub.wait_for(kinds, None, timeout)
 
-    def _receive(self, user_id: int, signal: Signal, device: str) -> None:
+    def receive_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
+        """Take a signal of this user and device that came to us in another way than by the chat,
+        for instance to another process of ours. One that comes twice does no harm."""
         if self._book is not None:
             self._perform(self._book.receive(signal, user_id, self._now(), device))
 

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from ringmesh.client.chat_connection import CubeChatConnection
 from ringmesh.client.config import CubeChatConnectionSettings, Endpoints, check_url
-from ringmesh.client.connection import discover
 from ringmesh.client.doctor_findings import Check, Outcome, ProblemError, Subject
 from ringmesh.client.doctor_media import check_candidates, check_servers
 from ringmesh.client.doctor_server import (
@@ -22,6 +21,7 @@ from ringmesh.client.doctor_server import (
     check_tls,
 )
 from ringmesh.client.rest import RestClient
+from ringmesh.client.sign_in import discover
 from ringmesh.errors import AuthenticationError, RingmeshError
 from ringmesh.ice import IceServer
 from ringmesh.media.engine import Engine

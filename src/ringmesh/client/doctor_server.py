@@ -13,8 +13,8 @@ from urllib.parse import SplitResult
 
 import httpx2
 
-from ringmesh.client.connection import DISCOVERY_PATH, discover
 from ringmesh.client.doctor_findings import Outcome, ProblemError
+from ringmesh.client.sign_in import DISCOVERY_PATH, discover
 from ringmesh.errors import RingmeshError
 
 MAX_CLOCK_SKEW = 30.0
