@@ -22,8 +22,8 @@ _TOPIC_LENGTH = 32
 class WebSender:
     """Sends with one VAPID key. See `contract.Sender`.
 
-    What makes a browser ring carries a ticket (`tickets`), so that it can be answered without a
-    session. Redirections are not followed.
+    What makes a browser ring says until when, and carries a ticket (`tickets`), so that it can be
+    answered without a session. Redirections are not followed.
 
     Raises:
         ConfigurationError: says what is wrong with the keys.
@@ -77,7 +77,8 @@ class WebSender:
             now=int(self._clock()),
             expires_at=push.expires_at,
         )
-        content = Translated({**translated.content, "ticket": ticket}).encode()
+        extras = {"ticket": ticket, "expires_at": push.expires_at}
+        content = Translated({**translated.content, **extras}).encode()
         return content if len(content) <= MAX_PLAINTEXT else translated.encode()
 
     def _headers(self, push: Push, endpoint: str) -> dict[str, str]:
