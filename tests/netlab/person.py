@@ -13,6 +13,7 @@ import logging
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ class Person:
         )
         self._session: P2PSession | None = None
         self._watch: Watch | None = None
+        self._series: list[dict[str, Any]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         me.calls.on_receive_new_session = self._ring
 
@@ -125,6 +127,10 @@ class Person:
             protocol=None if path is None else path.relay_protocol or path.protocol,
         )
 
+    async def statistics(self) -> None:
+        """The snapshots taken in this call, and the report of it."""
+        tell("statistics", series=self._series, report=self._require().report().to_dict())
+
     async def hang_up(self) -> None:
         """End the call."""
         await self._require().hang_up()
@@ -137,11 +143,20 @@ class Person:
 
     def _follow(self, session: P2PSession) -> None:
         self._session, self._watch = session, None
+        self._series = []
         self.start(self._tell_events(session))
+        self.start(self._collect(session))
 
     async def _tell_events(self, session: P2PSession) -> None:
         async for event in session.events():
-            tell(type(event).__name__, call=session.session_id)
+            values: dict[str, Any] = {}
+            if isinstance(event, events.QualityChanged):
+                values = {"direction": event.direction, **asdict(event.quality)}
+            tell(type(event).__name__, call=session.session_id, **values)
+
+    async def _collect(self, session: P2PSession) -> None:
+        async for report in session.stats_reports:
+            self._series.append(asdict(report.stats))
 
     def _require(self) -> P2PSession:
         assert self._session is not None

@@ -117,6 +117,12 @@ class PythonPerson:
         found = await self.fact("report", since=mark)
         return Report(**{name: found[name] for name in Report.__dataclass_fields__})
 
+    async def statistics(self) -> dict[str, Any]:
+        """The snapshots taken in this call (``series``), and the ``report`` of it."""
+        mark = len(self._facts)
+        self._say("statistics")
+        return await self.fact("statistics", since=mark)
+
     async def hang_up(self) -> None:
         self._say("hang_up")
         await self.fact("SessionClosed")

@@ -144,6 +144,11 @@ def check_report_path(path: Path) -> None:
         raise ConfigurationError(f"there is no folder {path.parent}")
 
 
+def clock(seconds: float) -> str:
+    """A time in the call, as ``m:ss``."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return round(value, 4)

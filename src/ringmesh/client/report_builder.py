@@ -76,13 +76,12 @@ class CallReportBuilder:
             self._begun_at = stats.timestamp
         self._person(user_id).keep(stats)
 
-    def add_quality(
-        self, user_id: int, direction: MediaDirection, quality: Quality, at: float
-    ) -> None:
+    def add_quality(self, user_id: int, direction: MediaDirection, quality: Quality) -> None:
         """A level changed."""
         changes = self._person(user_id).changes[direction]
-        if len(changes) < MAX_EVENTS:
-            changes.append((at - (self._begun_at or at), quality))
+        if quality.since is not None and len(changes) < MAX_EVENTS:
+            at = quality.since - (self._begun_at or quality.since)
+            changes.append((max(at, changes[-1][0] if changes else 0.0), quality))
 
     def build(self, session_id: str, now: float, names: Mapping[int, str]) -> CallReport:
         """The report of everything until now."""

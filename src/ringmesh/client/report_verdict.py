@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ringmesh.client.report import PersonReport, QualityPeriod, ReportSample, Verdict
+from ringmesh.client.report import PersonReport, QualityPeriod, ReportSample, Verdict, clock
 from ringmesh.media.quality import WINDOW, MediaDirection, QualityCause, QualityLevel
 
 _ADVICE = {
@@ -41,17 +41,14 @@ def verdict(people: Sequence[PersonReport], seconds: float) -> Verdict:
     if troubled - bad >= 1:
         parts.append(f"poor for {_span(troubled - bad)}")
     summary = f"Of {_span(seconds)}, the call was {' and '.join(parts)}."
+    narrow = _narrow(person, period)
+    cause = QualityCause.BANDWIDTH if narrow else period.causes[0]
     return Verdict(
         level=period.level,
         summary=summary,
-        worst=_worst(person, period) + _whose(person, period, people),
-        advice=_ADVICE[period.causes[0]] if period.causes else "",
+        worst=_worst(person, period) + narrow + _whose(person, period, people),
+        advice=_ADVICE[cause],
     )
-
-
-def clock(seconds: float) -> str:
-    """A time in the call, as ``m:ss``."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def _span(seconds: float) -> str:
@@ -75,7 +72,7 @@ def _worst(person: PersonReport, period: QualityPeriod) -> str:
     incoming = period.direction is MediaDirection.RECEIVING
     which = f"what came from {person.name}" if incoming else f"what {person.name} got from us"
     reasons = [_reason(cause, person, period) for cause in period.causes[:2]]
-    why = f": {', and '.join(reasons)}" if reasons else ""
+    why = f": {', and '.join(reasons)}"
     when = f"from {clock(period.begin)} to {clock(period.end)}"
     return f"It was worst {when}, when {which} was {period.level.value}{why}."
 
@@ -115,6 +112,17 @@ def _reason(cause: QualityCause, person: PersonReport, period: QualityPeriod) ->
 def _least(samples: Sequence[ReportSample]) -> float:
     found = [sample.sending.available_kbps for sample in samples]
     return min((value for value in found if value is not None), default=0.0)
+
+
+def _narrow(person: PersonReport, period: QualityPeriod) -> str:
+    """A line that is too narrow first loses and delays; that it is narrow is known later."""
+    if QualityCause.BANDWIDTH in period.causes:
+        return ""
+    for other in person.periods:
+        near = other.begin <= period.end + WINDOW and other.end >= period.begin
+        if near and QualityCause.BANDWIDTH in other.causes:
+            return f" The line was overloaded: {_reason(QualityCause.BANDWIDTH, person, other)}."
+    return ""
 
 
 def _whose(person: PersonReport, period: QualityPeriod, people: Sequence[PersonReport]) -> str:

@@ -129,5 +129,5 @@ class CallStatistics:
         if known is None or known[0] is not connection:
             known = self._judges[user_id] = (connection, QualityJudge())
         for direction, quality in known[1].judge(stats):
-            self._builder.add_quality(user_id, direction, quality, stats.timestamp)
+            self._builder.add_quality(user_id, direction, quality)
             self._changed(user_id, direction, quality)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ringmesh.media.stats import PeerStats, ReceivedStats, SentStats, bitrates
+from ringmesh.media.stats import PeerStats, ReceivedStats, bitrates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +81,14 @@ def receiving(before: PeerStats, after: PeerStats) -> ReceivingFigures:
     """What came in between two snapshots of one connection."""
     rates = bitrates(before, after)
     video, audio = after.video_received, after.audio_received
-    pairs = [(before.audio_received, audio), (before.video_received, video)]
-    loss = _received_loss(pairs)
     return ReceivingFigures(
         audio_kbps=rates.audio_received / 1000,
         video_kbps=rates.video_received / 1000,
-        loss=loss,
+        loss=_received_loss(before, after),
         jitter=_largest(part.jitter for part in (audio, video) if part is not None),
         delay=_delay(before, after),
         concealed=_concealed(before.audio_received, audio),
-        frozen=_frozen(before, after, loss),
+        frozen=_frozen(before, after),
         frames_per_second=_frame_rate(before, after),
         width=None if video is None else video.width,
         height=None if video is None else video.height,
@@ -108,7 +106,7 @@ def sending(before: PeerStats, after: PeerStats) -> SendingFigures:
     return SendingFigures(
         audio_kbps=rates.audio_sent / 1000,
         video_kbps=rates.video_sent / 1000,
-        loss=_sent_loss([(before.audio_sent, audio), (before.video_sent, video)]),
+        loss=_sent_loss(before, after),
         jitter=_largest(part.jitter for part in parts),
         round_trip=_round_trip(after),
         frames_per_second=None if video is None else video.frames_per_second,
@@ -125,20 +123,33 @@ def _largest(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _received_loss(
-    pairs: list[tuple[ReceivedStats | None, ReceivedStats | None]],
-) -> float | None:
+def is_still(before: PeerStats, after: PeerStats) -> bool:
+    """Whether so few pictures came, and none were lost, that they are meant to stand still."""
+    earlier, later = before.video_received, after.video_received
+    seconds = after.timestamp - before.timestamp
+    if earlier is None or later is None or seconds <= 0 or _received_loss(before, after):
+        return False
+    return ((later.frames or 0) - (earlier.frames or 0)) / seconds <= STILL
+
+
+def _received_loss(before: PeerStats, after: PeerStats) -> float | None:
     lost = came = 0
-    for earlier, later in pairs:
+    for earlier, later in (
+        (before.audio_received, after.audio_received),
+        (before.video_received, after.video_received),
+    ):
         if earlier is not None and later is not None:
             lost += max(0, later.packets_lost - earlier.packets_lost)
             came += later.packets - earlier.packets
     return lost / (lost + came) if lost + came > 0 else None
 
 
-def _sent_loss(pairs: list[tuple[SentStats | None, SentStats | None]]) -> float | None:
+def _sent_loss(before: PeerStats, after: PeerStats) -> float | None:
     lost = sent = 0
-    for earlier, later in pairs:
+    for earlier, later in (
+        (before.audio_sent, after.audio_sent),
+        (before.video_sent, after.video_sent),
+    ):
         if earlier is None or later is None or later.packets_lost is None:
             continue
         lost += max(0, later.packets_lost - (earlier.packets_lost or 0))
@@ -151,7 +162,7 @@ def _round_trip(stats: PeerStats) -> float | None:
     times = [part.round_trip_time for part in parts if part is not None and part.round_trip_time]
     if stats.path is not None and stats.path.round_trip_time is not None:
         times.append(stats.path.round_trip_time)
-    return min(times, default=None)
+    return max(times, default=None)
 
 
 def _delay(before: PeerStats, after: PeerStats) -> float | None:
@@ -186,13 +197,12 @@ def _frame_rate(before: PeerStats, after: PeerStats) -> float | None:
     return max(0, later.frames_decoded - first) / seconds
 
 
-def _frozen(before: PeerStats, after: PeerStats, loss: float | None) -> float | None:
+def _frozen(before: PeerStats, after: PeerStats) -> float | None:
     earlier, later = before.video_received, after.video_received
     seconds = after.timestamp - before.timestamp
     if earlier is None or later is None or seconds <= 0:
         return None
-    came = ((later.frames or 0) - (earlier.frames or 0)) / seconds
-    if came <= STILL and not loss:
+    if is_still(before, after):
         return 0.0
     return min(1.0, max(0.0, later.freeze_seconds - earlier.freeze_seconds) / seconds)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from ringmesh.media.figures import SendingFigures, receiving, sending
+from ringmesh.media.figures import SendingFigures, is_still, receiving, sending
 from ringmesh.media.stats import PeerStats
 
 WINDOW = 4.0
@@ -25,6 +25,9 @@ WORSE_AFTER = 1.0
 
 BETTER_AFTER = 5.0
 """Seconds that it must stay better until the quality is called better."""
+
+OTHER_CAUSE_AFTER = 3.0
+"""Seconds that another cause must be the first one until it is told."""
 
 RECOVERED = 0.7
 """Share of a threshold below which trouble that was there counts as gone."""
@@ -66,10 +69,19 @@ class QualityCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """A level, and the causes that alone would give it, the worst first; none when it is good."""
+    """How good it is.
+
+    Attributes:
+        level: the level.
+        causes: those that alone would give this level, the worst first and what only follows from
+            others (gaps, freezes) last; none when it is good.
+        since: from when on it has held, in seconds since the Unix epoch: a little before
+            it was told, see `WORSE_AFTER` and `BETTER_AFTER`; None from the beginning.
+    """
 
     level: QualityLevel = QualityLevel.GOOD
     causes: tuple[QualityCause, ...] = ()
+    since: float | None = None
 
 
 _LEVELS = tuple(QualityLevel)
@@ -87,6 +99,8 @@ _THRESHOLDS: Mapping[QualityCause, tuple[float, float]] = {
     QualityCause.CPU: (1.0, 2.0),
 }
 
+_SYMPTOMS = (QualityCause.GAPS, QualityCause.FREEZES)  # of other causes, so they are told last
+
 SCARCE_VIDEO_KBPS = 150
 """Less than this leaves no useful picture."""
 
@@ -99,6 +113,7 @@ class QualityJudge:
 
     def __init__(self) -> None:
         self._window: deque[PeerStats] = deque()
+        self._freezes = _Freezes()
         self._states = {direction: _State() for direction in MediaDirection}
 
     @property
@@ -107,7 +122,8 @@ class QualityJudge:
         return {direction: state.quality for direction, state in self._states.items()}
 
     def judge(self, stats: PeerStats) -> list[tuple[MediaDirection, Quality]]:
-        """Take a snapshot; the directions whose level has changed, with what holds now.
+        """Take a snapshot; the directions whose level, or first cause, has changed, with what
+        holds now.
 
         A snapshot that is not newer than the one before is left out.
         """
@@ -117,12 +133,15 @@ class QualityJudge:
         window.append(stats)
         while len(window) > 2 and window[1].timestamp <= now - WINDOW:
             window.popleft()
-        recent = next((item for item in reversed(window) if item.timestamp <= now - SETTLE), None)
+        self._freezes.take(window)
+        recent = _before(window, SETTLE)
         if recent is None:
             return []
         silent = receiving(recent, stats).interrupted
         measures = {
-            MediaDirection.RECEIVING: _INTERRUPTED if silent else _received(window[0], stats),
+            MediaDirection.RECEIVING: (
+                _INTERRUPTED if silent else _received(window[0], stats, self._freezes.share)
+            ),
             MediaDirection.SENDING: _INTERRUPTED if silent else _sent(window[0], stats),
         }
         return [
@@ -137,12 +156,51 @@ _Measures: TypeAlias = Mapping[QualityCause, float | None]
 _INTERRUPTED: _Measures = {QualityCause.INTERRUPTION: 1.0}
 
 
-def _received(before: PeerStats, after: PeerStats) -> _Measures:
+def _before(window: deque[PeerStats], seconds: float) -> PeerStats | None:
+    """The last snapshot that is at least so much older than the newest."""
+    until = window[-1].timestamp - seconds
+    return next((item for item in reversed(window) if item.timestamp <= until), None)
+
+
+class _Freezes:
+    """For how long, within the window, the picture stood still and should not have.
+
+    Who switches his camera off sends a still picture twice a second, which counts as freezes at
+    first: such are forgotten once it is seen that nothing else is sent, and nothing lost.
+    """
+
+    def __init__(self) -> None:
+        self._spells: deque[tuple[float, float]] = deque()
+
+    @property
+    def share(self) -> float:
+        """Of the window, 0 to 1."""
+        return min(1.0, sum(seconds for _, seconds in self._spells) / WINDOW)
+
+    def take(self, window: deque[PeerStats]) -> None:
+        """Look at the newest snapshot."""
+        now = window[-1].timestamp
+        frozen = _freeze_seconds(window[-1]) - _freeze_seconds(window[max(0, len(window) - 2)])
+        if frozen > 0:
+            self._spells.append((now, frozen))
+        second_ago = _before(window, 1.0)
+        still = second_ago is not None and is_still(second_ago, window[-1])
+        while self._spells and self._spells[0][0] <= now - WINDOW:
+            self._spells.popleft()
+        while still and self._spells and self._spells[-1][0] > now - SETTLE - 1:
+            self._spells.pop()
+
+
+def _freeze_seconds(stats: PeerStats) -> float:
+    return stats.video_received.freeze_seconds if stats.video_received is not None else 0.0
+
+
+def _received(before: PeerStats, after: PeerStats, frozen: float) -> _Measures:
     figures = receiving(before, after)
     return {
         QualityCause.LOSS: figures.loss,
         QualityCause.GAPS: figures.concealed,
-        QualityCause.FREEZES: figures.frozen,
+        QualityCause.FREEZES: frozen,
         QualityCause.DELAY: figures.delay,
         QualityCause.JITTER: figures.jitter,
     }
@@ -180,25 +238,33 @@ class _State:
     def __init__(self) -> None:
         self.quality = Quality()
         self._levels: dict[QualityCause, QualityLevel] = {}
-        self._pending: tuple[bool, float] | None = None
+        self._pending: tuple[str, float] | None = None
 
     def update(self, measures: _Measures, now: float) -> bool:
-        """Take the measures of this moment; whether the level changed."""
+        """Take the measures of this moment; whether something is to be told."""
         known = {cause: value for cause, value in measures.items() if value is not None}
         self._levels = {cause: self._level(cause, value) for cause, value in known.items()}
         top = max(self._levels.values(), key=_LEVELS.index, default=QualityLevel.GOOD)
         current = self.quality.level
-        if top is current:
+        causes = self._causes(top, known)
+        if top is current and causes[:1] == self.quality.causes[:1]:
             self._pending = None
+            self.quality = replace(self.quality, causes=causes)
+            return False
+        if _LEVELS.index(top) > _LEVELS.index(current):
+            change, wait = "worse", WORSE_AFTER
+        elif top is current:
+            change = "other cause"
+            wait = 0.0 if causes[0] is QualityCause.INTERRUPTION else OTHER_CAUSE_AFTER
         else:
-            worse = _LEVELS.index(top) > _LEVELS.index(current)
-            if self._pending is None or self._pending[0] is not worse:
-                self._pending = (worse, now)
-            if now - self._pending[1] < (WORSE_AFTER if worse else BETTER_AFTER):
-                return False
-            self._pending = None
-        self.quality = Quality(top, self._causes(top, known))
-        return top is not current
+            change, wait = "better", BETTER_AFTER
+        if self._pending is None or self._pending[0] != change:
+            self._pending = (change, now)
+        if now - self._pending[1] < wait:
+            return False
+        self.quality = Quality(top, causes, self._pending[1])
+        self._pending = None
+        return True
 
     def _level(self, cause: QualityCause, value: float) -> QualityLevel:
         before = _LEVELS.index(self._levels.get(cause, QualityLevel.GOOD))
@@ -215,5 +281,5 @@ class _State:
             return ()
         threshold = _LEVELS.index(level) - 1
         there = [cause for cause in measures if self._levels[cause] is level]
-        there.sort(key=lambda cause: measures[cause] / _THRESHOLDS[cause][threshold], reverse=True)
-        return tuple(there)
+        weight = {cause: measures[cause] / _THRESHOLDS[cause][threshold] for cause in there}
+        return tuple(sorted(there, key=lambda cause: (cause in _SYMPTOMS, -weight[cause])))
