@@ -97,6 +97,7 @@ async def test_discovery(tmp_path: Path) -> None:
     """The server's address is enough to learn everything else."""
     async with serving(tmp_path, chat_domain="chat.example.org") as api:
         document = (await api.get("/.well-known/ringmesh.json")).json()
+        assert len(base64.urlsafe_b64decode(document.pop("web_push_key") + "=")) == 65
         assert document == {
             "application_id": api.application.id,
             "auth_key": api.application.auth_key,
@@ -118,7 +119,7 @@ async def test_discovery_behind_a_proxy(tmp_path: Path) -> None:
         document = (await api.get("/.well-known/ringmesh.json", headers=headers)).json()
         assert document["chat_url"] == "wss://calls.example.org/chat"
         assert document["application_id"] is None
-        assert document["auth_key"] is None
+        assert document["auth_key"] is document["web_push_key"] is None
 
 
 async def test_public_url(tmp_path: Path) -> None:

@@ -18,3 +18,4 @@ ROSTER = "jabber:iq:roster"  # RFC 6121
 DISCO_INFO = "http://jabber.org/protocol/disco#info"  # XEP-0030
 DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 MOBILE = "http://tigase.org/protocol/mobile#v2"
+CLIENT_STATE = "urn:xmpp:csi:0"

@@ -219,6 +219,8 @@ class ServerStream:
                 return self._stream_management(name, element)
             case ns.CLIENT, "iq" | "message" | "presence":
                 return self._stanza(element)
+            case ns.CLIENT_STATE, "active" | "inactive" if self._state is _State.BOUND:
+                return (ActivityChanged(element.name == "active"),)
         return ()
 
     def _open(self, element: Element) -> Sequence[ServerEvent]:

@@ -18,12 +18,14 @@ from ringmesh.server.accounts.models import Application
 from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.bus import InProcessBus
 from ringmesh.server.chat import ChatService
-from ringmesh.server.data_folder import open_accounts
+from ringmesh.server.data_folder import open_accounts, open_push
 from ringmesh.server.http_protocol import HttpProtocol
 from ringmesh.server.ice import warn_of_missing_ice_servers
 from ringmesh.server.listeners import BACKLOG, Listeners
 from ringmesh.server.logging import configure_unless_configured
 from ringmesh.server.metrics import Metrics
+from ringmesh.server.push.ringer import Ringer
+from ringmesh.server.push.service import PushService
 from ringmesh.server.rest.api import make_api
 from ringmesh.server.rest.state import Services
 from ringmesh.server.settings import Settings
@@ -49,6 +51,7 @@ class Server:
 
     Attributes:
         accounts: the accounts in the folder, from `start` to `stop`.
+        push: subscriptions, events and the outbox, likewise.
         application: the default one.
         created: whether this start made it, because there was none.
     """
@@ -63,7 +66,9 @@ class Server:
         self.created = False
         self._clock = clock
         self._url = ""
+        self.push: PushService
         self._chat: ChatService
+        self._ringer: Ringer
         self._http: _HttpServer
         self._listeners: Listeners
         self._relay: ManagedRelay | None = None
@@ -107,6 +112,11 @@ class Server:
             self.accounts = await open_accounts(self.data_dir, self.settings, self._clock)
             undo.push_async_callback(self.accounts.close)
             self.application, self.created = await self.accounts.applications.ensure_default()
+            self.push = PushService(
+                open_push(self.data_dir), self.data_dir, self.settings, self._clock
+            )
+            undo.push_async_callback(self.push.close)
+            await self.push.start()
             self._chat = ChatService(
                 domain=self.settings.chat_domain,
                 authenticate=self.accounts.sign_in.authenticate_chat,
@@ -117,6 +127,11 @@ class Server:
             )
             await self._chat.start()
             undo.push_async_callback(self._chat.close)
+            self._ringer = Ringer(
+                self._chat, self.push, self.accounts.users, pushes=self.settings.ring_by_push
+            )
+            self._ringer.start()
+            undo.push_async_callback(self._ringer.close)
             if self._relay is not None:
                 await self._relay.check()
             self._http = _HttpServer(self._http_config(), self._chat, self._listeners)
@@ -137,6 +152,8 @@ class Server:
         await asyncio.gather(serving, housekeeping, return_exceptions=True)
         if self._relay is not None:
             await self._relay.stop()
+        await self._ringer.close()
+        await self.push.close()
         await self.accounts.close()
         _logger.info("server stopped")
 
@@ -157,7 +174,8 @@ class Server:
             accounts=self.accounts,
             chat=self._chat,
             settings=self.settings if self._relay is None else self._relay.settings,
-            metrics=Metrics(self._chat),
+            push=self.push,
+            metrics=Metrics(self._chat, self.push.metrics),
             clock=self._clock,
         )
         certificate = self._listeners.certificate
@@ -196,6 +214,7 @@ class Server:
             try:
                 self.refresh_certificates()
                 await self.accounts.remove_expired()
+                await self.push.keep_house()
                 for application in await self.accounts.applications.list():
                     await self._disconnect_removed(application.id)
             except Exception:

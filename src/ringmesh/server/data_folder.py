@@ -1,4 +1,4 @@
-"""The accounts in a data folder: the one place that knows which store keeps them."""
+"""What is in a data folder: the one place that knows which store keeps it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.settings import Settings
-from ringmesh.server.store.sqlite import open_sqlite, upgrade_sqlite
+from ringmesh.server.store.push import PushStore
+from ringmesh.server.store.sqlite import open_push_store, open_sqlite, upgrade_sqlite
 
 DATABASE_FILE_NAME = "ringmesh.db"
 
@@ -25,3 +26,8 @@ async def open_accounts(
     database = data_dir / DATABASE_FILE_NAME
     await asyncio.to_thread(upgrade_sqlite, database)
     return Accounts(open_sqlite(database), settings, clock)
+
+
+def open_push(data_dir: Path) -> PushStore:
+    """The outbox of a data folder whose accounts are open."""
+    return open_push_store(data_dir / DATABASE_FILE_NAME)

@@ -12,7 +12,7 @@ CHAT_PATH = "/chat"
 
 
 def discovery_document(
-    settings: Settings, application: Application | None, request_url: str
+    settings: Settings, application: Application | None, request_url: str, web_push_key: str | None
 ) -> dict[str, Any]:
     """The document.
 
@@ -20,6 +20,7 @@ def discovery_document(
         application: the default one; None where there is none or it is not to be published.
         request_url: base URL by which the client reached the server, without trailing slash;
             `Settings.public_url` goes before it.
+        web_push_key: ``applicationServerKey`` for browsers that subscribe to pushes.
     """
     api_url = settings.public_url or request_url
     parts = urlsplit(api_url)
@@ -30,4 +31,5 @@ def discovery_document(
         "api_url": api_url,
         "chat_domain": settings.chat_domain,
         "chat_url": f"{chat_scheme}://{parts.netloc}{parts.path}{CHAT_PATH}",
+        "web_push_key": web_push_key,
     }

@@ -158,6 +158,11 @@ class Settings(BaseSettings):
     turn_max_kbps: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     turn_allowed_peers: tuple[IPv4Network | IPv6Network, ...] = ()
 
+    # Push
+    ring_by_push: bool = True
+    ring_seconds: Annotated[int, Field(ge=5, le=600)] = 60
+    push_events_per_minute: Count = 600
+
     # Operation
     log_format: LogFormat = LogFormat.CONSOLE
     log_level: LogLevel = LogLevel.INFO

@@ -52,19 +52,20 @@ class CallMemory:
 
     def base_fields(self, app_id: int, stanza: bytes) -> BaseFields | None:
         """What is remembered of the call that a checked signal belongs to."""
-        call = self._of(app_id, _session_id(stanza))
+        call = self._of(app_id, session_id_of(stanza))
         if call is None:
             return None
         return BaseFields(call.caller_id, call.call_type, call.opponents_ids)
 
-    def remember(self, stanza: bytes, app_id: int, sender_id: int) -> None:
-        """Read a checked ``call`` signal. Repeats and signals of mesh members change nothing."""
-        session_id = _session_id(stanza)
+    def remember(self, stanza: bytes, app_id: int, sender_id: int) -> bytes:
+        """Read a checked ``call`` signal; its session id. Repeats and signals of mesh members
+        change nothing."""
+        session_id = session_id_of(stanza)
         if session_id in self._calls or not 0 < len(session_id) <= _LONGEST_SESSION_ID:
-            return
+            return session_id
         caller_id = _CALLER_ID.search(stanza)
         if caller_id is None or int(caller_id[1]) != sender_id:
-            return
+            return session_id
         call_type = _CALL_TYPE.search(stanza)
         now = self._clock()
         self._forget_old(now)
@@ -75,6 +76,7 @@ class CallMemory:
             tuple(map(int, _OPPONENT_ID.findall(stanza)[:MAX_OPPONENTS])),
             now,
         )
+        return session_id
 
     def find(self, app_id: int, session_id: str) -> RememberedCall | None:
         """The call with this id in this application, if it is remembered."""
@@ -96,7 +98,8 @@ class CallMemory:
             del self._calls[oldest]
 
 
-def _session_id(stanza: bytes) -> bytes:
+def session_id_of(stanza: bytes) -> bytes:
+    """The session id of a checked signal; empty if it has none."""
     start = stanza.find(_SESSION_ID)
     if start < 0:
         return b""

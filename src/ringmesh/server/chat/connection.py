@@ -13,6 +13,7 @@ import structlog
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.stanza_check import CheckedStanza
 from ringmesh.protocol.stream import (
+    ActivityChanged,
     AuthenticationRequested,
     Bound,
     CarbonsChanged,
@@ -104,6 +105,7 @@ class Connection:
         "_state",
         "_stream",
         "_wire",
+        "active",
         "address",
         "app_id",
         "carbons",
@@ -123,6 +125,7 @@ class Connection:
         self.app_id = self.user_id = 0
         self.user = self.jid = self.resource = ""
         self.carbons = self.verbatim = False
+        self.active = True
         self.device: Device = self
         self.place = 0
         self._service = service
@@ -179,6 +182,11 @@ class Connection:
     def wire_name(self) -> str:
         """What carries it, for logs."""
         return self._wire.name
+
+    @property
+    def reachable(self) -> bool:
+        """See `ringmesh.server.chat.router.Device`."""
+        return self.active
 
     @property
     def is_online(self) -> bool:
@@ -262,6 +270,8 @@ class Connection:
                     self._begin_login(self._challenge(event))
                 case Bound():
                     self._come_online(event.jid)
+                case ActivityChanged():
+                    self.device.active = event.active
                 case CarbonsChanged():
                     self.device.carbons = event.enabled
                     self.device.verbatim |= event.verbatim

@@ -38,6 +38,7 @@ class ResumableDevice:
         "_devices",
         "_expiry",
         "_unacknowledged",
+        "active",
         "app_id",
         "carbons",
         "connection",
@@ -59,7 +60,7 @@ class ResumableDevice:
         self.app_id, self.user_id = connection.app_id, connection.user_id
         self.user, self.jid = connection.user, connection.jid
         self.resource, self.carbons = connection.resource, connection.carbons
-        self.verbatim = connection.verbatim
+        self.verbatim, self.active = connection.verbatim, connection.active
         self.connection: Connection | None = connection
         self.handled = handled
         self._devices = devices
@@ -67,6 +68,11 @@ class ResumableDevice:
         self._bytes = 0
         self._acknowledged = 0
         self._expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """See `ringmesh.server.chat.router.Device`."""
+        return self.active and self.connection is not None
 
     def send(self, stanza: bytes) -> None:
         """Send a stanza, or keep it until the client is back. Never waits, never raises."""
@@ -179,6 +185,7 @@ class ResumableDevices:
         self._detached.pop(device, None)
         device.wait(None)
         device.connection = connection
+        device.active = True  # XEP-0352 section 5.1
         self.resumed += 1
 
     def detach(self, device: ResumableDevice) -> None:
@@ -226,6 +233,7 @@ class ResumableDevices:
         del self._by_id[device.stream_id]
         device.clear()
         connection.carbons, connection.verbatim = device.carbons, device.verbatim
+        connection.active = device.active
         connection.device = connection
         self._router.replace(device, connection)
 

@@ -11,7 +11,7 @@ from ringmesh.protocol.element import Element, read, write
 from ringmesh.protocol.jid import JID
 from ringmesh.protocol.stanza_check import CheckedStanza, stamp
 from ringmesh.server.bus import Bus
-from ringmesh.server.chat.call_memory import CallMemory
+from ringmesh.server.chat.call_memory import CallMemory, session_id_of
 
 _SIGNAL_TYPE = b"<signalType>"
 _COPIED = tuple(f"{name}<".encode() for name in COPIED_SIGNALS)
@@ -29,6 +29,7 @@ class Device(Protocol):
         verbatim: whether its client reads whatever JavaScript SDKs write; others get legal XML.
         resumable: whether its client resumes, which no SDK but ours does.
         carbons: whether it wants copies of what its user's other devices send (XEP-0280).
+        active: False while its app is in the background.
     """
 
     app_id: int
@@ -39,9 +40,28 @@ class Device(Protocol):
     carbons: bool
     resumable: bool
     verbatim: bool
+    active: bool
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a call rings there without a push."""
 
     def send(self, stanza: bytes) -> None:
         """Queue a stanza. Never waits, never raises."""
+
+
+class CallWatcher(Protocol):
+    """Is told of calls. Nothing here waits or raises."""
+
+    def called(
+        self, app_id: int, caller_id: int, callee: str, session_id: bytes, signal: bytes
+    ) -> None:
+        """A user sent a stamped ``call`` to another."""
+
+    def ended(
+        self, app_id: int, sender_id: int, to: str, session_id: bytes, kind: bytes, resource: str
+    ) -> None:
+        """A user sent an ``accept``, ``reject`` or ``hangUp``: `kind` begins with that word."""
 
 
 OnlineUsers: TypeAlias = dict[str, tuple[Device, ...]]
@@ -64,11 +84,13 @@ class Router:
         relayed: stanzas taken from devices.
         delivered: copies handed to devices of this node.
         dropped: stanzas for users without a device on this node.
+        watcher: is told of calls, if there is one.
     """
 
     def __init__(self, bus: Bus, calls: CallMemory) -> None:
         self._bus = bus
         self._calls = calls
+        self.watcher: CallWatcher | None = None
         self._applications: dict[int, OnlineUsers] = {}
         self.devices = self.relayed = self.delivered = self.dropped = 0
         bus.attach(self._from_bus)
@@ -119,7 +141,7 @@ class Router:
         self.relayed += 1
         self.send(sender.app_id, user, stanza, resource)
         if message.attributes.get("type") == "headline":
-            self._look_at_signal(sender, stanza)
+            self._look_at_signal(sender, user, stanza)
 
     def send(self, app_id: int, user: str, stanza: bytes, resource: str = "") -> None:
         """Deliver a finished stanza to one or all devices of a user, on every node."""
@@ -174,16 +196,23 @@ class Router:
             return stanza
         return legal_form(stanza, self._calls.base_fields(app_id, stanza))
 
-    def _look_at_signal(self, sender: Device, stanza: bytes) -> None:
+    def _look_at_signal(self, sender: Device, to: str, stanza: bytes) -> None:
         """Remember calls; copy what ends the ringing of the sender's other devices."""
         start = stanza.find(_SIGNAL_TYPE)
         if start < 0:
             return
         start += len(_SIGNAL_TYPE)
         if stanza.startswith(b"call<", start):
-            self._calls.remember(stanza, sender.app_id, sender.user_id)
+            session_id = self._calls.remember(stanza, sender.app_id, sender.user_id)
+            if self.watcher is not None:
+                self.watcher.called(sender.app_id, sender.user_id, to, session_id, stanza)
         elif stanza.startswith(_COPIED, start):
             self.send_carbons(sender.app_id, sender.user, stanza, sender)
+            if self.watcher is not None:
+                session_id, kind = session_id_of(stanza), stanza[start : start + 6]
+                self.watcher.ended(
+                    sender.app_id, sender.user_id, to, session_id, kind, sender.resource
+                )
 
     def _copy(self, app_id: int, user: str, stanza: bytes, sender: Device | None) -> None:
         for device in self.online(app_id).get(user, ()):

@@ -210,6 +210,10 @@ class ChatService(Collector):
             ).encode()
             self.router.send(app_id, recipient.local, stanza)
             self.router.send_carbons(app_id, sender.local, stanza)
+            if self.router.watcher is not None:
+                self.router.watcher.ended(
+                    app_id, user_id, recipient.local, session_id.encode(), b"reject", ""
+                )
 
     def disconnect_user(self, app_id: int, user_id: int) -> None:
         """Close every connection of a user who lost the right to be here."""

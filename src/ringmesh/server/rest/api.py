@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from ringmesh.server.page import add_page
-from ringmesh.server.rest import calls, sessions, site, user_searches, users
+from ringmesh.server.rest import calls, push, sessions, site, tickets, user_searches, users
 from ringmesh.server.rest.answers import add_error_handlers
 from ringmesh.server.rest.middleware import Bodies, Conventions, SessionLookup
 from ringmesh.server.rest.state import Services
@@ -20,7 +20,9 @@ _REQUEST_HEADERS = (
 )  # fmt: skip
 
 # Searches before users: /users/{id} would take their paths.
-_API_ROUTERS = (sessions.router, user_searches.router, users.router, calls.router)
+_API_ROUTERS = (
+    sessions.router, user_searches.router, users.router, calls.router, push.router, tickets.router,
+)  # fmt: skip
 
 
 def make_api(services: Services) -> ASGIApp:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ringmesh.errors import ProtocolError, RequestError
 from ringmesh.server.accounts.user_input import MAX_INTEGER
 from ringmesh.server.ice import ice_servers
 from ringmesh.server.rest.answers import refusals
+from ringmesh.server.rest.push_shapes import MissedCallPage, MissedCallShape
 from ringmesh.server.rest.shapes import Empty, IceServersAnswer, IceServerShape
 from ringmesh.server.rest.state import ServicesOf, SignedIn
 
@@ -61,6 +62,19 @@ async def reject_call(body: RejectRequest, me: SignedIn, services: ServicesOf) -
     except ProtocolError as error:  # all else has been checked
         raise RequestError(422, {"userInfo": [f"cannot be sent: {error}"]}) from None
     return Empty()
+
+
+@router.get("/calls", responses=refusals(401, 403))
+async def read_missed_calls(
+    me: SignedIn,
+    services: ServicesOf,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[int | None, Query(ge=1, le=MAX_INTEGER)] = None,
+) -> MissedCallPage:
+    """One's own missed calls, the newest first; the next page is ``before`` the last one's id."""
+    found = await services.push.missed_calls(me, limit + 1, before)
+    items = [MissedCallShape.of(call) for call in found[:limit]]
+    return MissedCallPage(limit=limit, items=items, has_more=len(found) > limit)
 
 
 @router.get("/ice_servers", responses=refusals(401, 403), response_model_exclude_none=True)

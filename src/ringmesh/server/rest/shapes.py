@@ -169,13 +169,14 @@ class IceServersAnswer(BaseModel):
 
 
 class Discovery(BaseModel):
-    """Where this server's parts are; the application is null when it is not published."""
+    """Where this server's parts are; application and keys are null when it is not published."""
 
     application_id: int | None
     auth_key: str | None
     api_url: str
     chat_domain: str
     chat_url: str
+    web_push_key: str | None
 
 
 class Health(BaseModel):

@@ -21,7 +21,8 @@ async def discover(services: ServicesOf, state: StateOf) -> Discovery:
     application = None
     if services.settings.publish_application:
         application = await services.accounts.applications.default()
-    document = discovery_document(services.settings, application, state.base_url)
+    web_push_key = None if application is None else services.push.web_key(application.id)
+    document = discovery_document(services.settings, application, state.base_url, web_push_key)
     return Discovery(**document)
 
 

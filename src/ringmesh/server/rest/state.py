@@ -14,6 +14,7 @@ from ringmesh.server.accounts.service import Accounts
 from ringmesh.server.accounts.sessions import LiveSession
 from ringmesh.server.chat import ChatService
 from ringmesh.server.metrics import Metrics
+from ringmesh.server.push.service import PushService
 from ringmesh.server.settings import Settings
 
 SESSION_REQUIRED = "Required session does not exist"
@@ -28,6 +29,7 @@ class Services:
 
     accounts: Accounts
     chat: ChatService
+    push: PushService
     settings: Settings
     metrics: Metrics
     clock: Callable[[], float]

@@ -42,7 +42,7 @@ _MAYBE_SHOWN = (State.CLAIMED, State.DELIVERED)
 
 
 class PushStore:
-    """Every method is one transaction, run in a thread. The engine belongs to somebody else.
+    """Every method is one transaction, run in a thread.
 
     All writing is done by one thread: SQLite's writers who wait for each other sleep for too long.
     """
@@ -53,8 +53,9 @@ class PushStore:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="push store")
 
     async def close(self) -> None:
-        """Finish what is under way."""
+        """Release the connections, after what is under way."""
         await asyncio.to_thread(self._writer.shutdown)
+        self._engine.dispose()
 
     # Subscriptions
 

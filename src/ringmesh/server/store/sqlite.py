@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
 from ringmesh.errors import ConfigurationError
+from ringmesh.server.store.push import PushStore
 from ringmesh.server.store.sql import WRITE, SqlStore
 
 _BUSY_SECONDS = 10
@@ -49,6 +50,11 @@ def upgrade_sqlite(path: Path) -> None:
 def open_sqlite(path: Path) -> SqlStore:
     """A store over a database that `upgrade_sqlite` has prepared."""
     return SqlStore(_engine(path))
+
+
+def open_push_store(path: Path) -> PushStore:
+    """The same for what belongs to pushes."""
+    return PushStore(_engine(path))
 
 
 def _engine(path: Path) -> Engine:

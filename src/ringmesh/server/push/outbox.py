@@ -1,0 +1,283 @@
+"""The outbox: takes pushes from the store, has them sent, and notes what came of it.
+
+Each channel has a lane of its own, so that a provider who does not answer holds up nobody else's.
+A push is claimed before it is sent and noted after; what is claimed when the process dies is sent
+again, since nobody knows whether it got out. Nothing else is ever sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import structlog
+
+from ringmesh.server.push.contract import Channel, Kind, Outcome, Sender, Status
+from ringmesh.server.push.metrics import PushMetrics
+from ringmesh.server.push.records import Claimed, Note, State
+from ringmesh.server.store.push import PushStore
+
+IN_FLIGHT = 48
+"""Pushes of one channel that are being sent at once."""
+
+SEND_SECONDS = 15.0
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
+
+_IDLE_SECONDS = 5.0
+_TROUBLE_SECONDS = 1.0
+_NOTES = 200
+_STATES = {
+    Status.DELIVERED: State.DELIVERED,
+    Status.DEAD_TOKEN: State.DEAD_TOKEN,
+    Status.REJECTED: State.REJECTED,
+    Status.NOT_CONFIGURED: State.NOT_CONFIGURED,
+}
+
+_Notes: TypeAlias = asyncio.Queue[tuple[Note, Channel | None]]
+"""What came of an attempt, and the lane that has something to do because of it."""
+
+_logger = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """Sends what is in the store, as long as it runs.
+
+    Args:
+        find_sender: the sender for an application and a channel, or None.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: PushStore,
+        find_sender: Callable[[int, Channel], Sender | None],
+        metrics: PushMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._notes: _Notes = asyncio.Queue(len(Channel) * IN_FLIGHT)
+        self._lanes = {
+            channel: _Lane(channel, store, find_sender, self._notes, metrics, clock)
+            for channel in Channel
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin, with what the last process left."""
+        again = await self._store.recover()
+        if again:
+            _logger.warning("pushes are sent again after a crash", count=again)
+        self._tasks = [
+            asyncio.create_task(lane.run(), name=f"push {channel}")
+            for channel, lane in self._lanes.items()
+        ]
+        self._tasks.append(asyncio.create_task(self._keep_notes(), name="push notes"))
+        self._tasks.append(asyncio.create_task(self._look_after(), name="push expiry"))
+
+    def wake(self, channels: Iterable[Channel]) -> None:
+        """There is something new to send on these."""
+        for channel in channels:
+            self._lanes[channel].wake()
+
+    async def close(self, seconds: float = SEND_SECONDS) -> None:
+        """Claim no more, wait for what is being sent, note it. Idempotent."""
+        if not self._tasks:
+            return
+        *lanes, noting, looking = self._tasks
+        self._tasks = []
+        looking.cancel()
+        for lane in self._lanes.values():
+            lane.stop()
+        _, unfinished = await asyncio.wait(lanes, timeout=seconds)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*lanes, looking, return_exceptions=True)
+        if not noting.done():
+            await self._notes.join()
+        noting.cancel()
+        await asyncio.gather(noting, return_exceptions=True)
+
+    async def _keep_notes(self) -> None:
+        """Write notes together, as many as there are."""
+        while True:
+            taken = [await self._notes.get()]
+            while len(taken) < _NOTES and not self._notes.empty():
+                taken.append(self._notes.get_nowait())
+            await self._keep([note for note, _ in taken])
+            for _ in taken:
+                self._notes.task_done()
+            self.wake({channel for _, channel in taken if channel is not None})
+
+    async def _keep(self, notes: list[Note]) -> None:
+        try:
+            await self._store.note(notes)
+        except Exception:  # they stay claimed, until the next start
+            _logger.exception("push outcomes could not be noted", count=len(notes))
+
+    async def _look_after(self) -> None:
+        """Give up what is too late, count what waits."""
+        while True:
+            try:
+                expired = await self._store.expire(int(self._clock() * 1000))
+                self._metrics.ended(State.EXPIRED, expired)
+                self._metrics.queued = await self._store.queued()
+            except Exception:
+                _logger.exception("looking after the push outbox failed")
+            await asyncio.sleep(_IDLE_SECONDS)
+
+
+class _Lane:
+    """One channel: claims as much as it can send at once."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        store: PushStore,
+        find_sender: Callable[[int, Channel], Sender | None],
+        notes: _Notes,
+        metrics: PushMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._channel = channel
+        self._store = store
+        self._find_sender = find_sender
+        self._notes = notes
+        self._metrics = metrics
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._stopped = False
+        self._more = False  # than were claimed
+
+    def wake(self) -> None:
+        """Something changed: look for work."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """Claim no more, and end when all is sent."""
+        self._stopped = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Claim and send until `stop`."""
+        try:
+            while not self._stopped:
+                self._news.clear()
+                try:
+                    claimed = await self._claim()
+                except Exception:
+                    _logger.exception("claiming pushes failed", channel=self._channel)
+                    await asyncio.sleep(_TROUBLE_SECONDS)
+                    continue
+                for one in claimed:
+                    task = asyncio.create_task(self._send(one), name=f"push {self._channel}")
+                    self._sending.add(task)
+                    task.add_done_callback(self._sent)
+                if not claimed:
+                    await self._wait()
+            if self._sending:
+                await asyncio.wait(self._sending)
+        finally:
+            for task in self._sending:
+                task.cancel()
+
+    async def _claim(self) -> list[Claimed]:
+        free = IN_FLIGHT - len(self._sending)
+        if free <= 0:
+            return []
+        claimed = await self._store.claim(self._channel, self._now_ms(), free)
+        self._more = len(claimed) == free
+        return claimed
+
+    async def _wait(self) -> None:
+        """Until there is news, or the next retry is due."""
+        seconds = _IDLE_SECONDS
+        if len(self._sending) < IN_FLIGHT:
+            now_ms = self._now_ms()
+            due = await self._store.next_due_ms(self._channel, now_ms)
+            if due is not None:
+                seconds = min(seconds, (due - now_ms) / 1000)
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if self._more:
+            self._news.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("sending a push failed", channel=self._channel, exc_info=error)
+
+    async def _send(self, claimed: Claimed) -> None:
+        push = claimed.push
+        sender = self._find_sender(push.subscription.application_id, self._channel)
+        if push.expires_at <= self._clock():
+            outcome = None
+        elif sender is None:
+            outcome = Outcome(Status.NOT_CONFIGURED, "see 'ringmesh push configure'")
+        else:
+            outcome = await _attempt(sender, claimed)
+        note = self._note(claimed, outcome)
+        again = note.state is State.QUEUED or push.kind is Kind.START  # its cancel may wait
+        await self._notes.put((note, self._channel if again else None))
+        if note.state is not State.QUEUED:
+            self._metrics.ended(note.state, 1)
+        if note.state is State.DELIVERED:
+            self._metrics.seconds.observe(max(0.0, self._clock() - claimed.created_ms / 1000))
+        _logger.debug(
+            "push", push=push.id, channel=self._channel, state=note.state, reason=note.reason,
+            attempt=claimed.attempts, call=push.tag,
+        )  # fmt: skip
+
+    def _note(self, claimed: Claimed, outcome: Outcome | None) -> Note:
+        push, now = claimed.push, self._clock()
+        state, due, reason = State.EXPIRED, 0.0, ""
+        dead_token = None
+        if outcome is not None:
+            reason = outcome.reason[:200]
+            if outcome.status is Status.RETRY:
+                due = now + delay(claimed.attempts, outcome.retry_after, random.random())
+                state = State.QUEUED if due < push.expires_at else State.EXPIRED
+            else:
+                state = _STATES[outcome.status]
+            if state is State.DEAD_TOKEN:
+                dead_token = push.subscription.web_endpoint or push.subscription.token
+        return Note(
+            push_id=push.id,
+            state=state,
+            reason=reason,
+            now_ms=int(now * 1000),
+            due_ms=int(due * 1000),
+            subscription_id=push.subscription.id,
+            dead_token=dead_token,
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+async def _attempt(sender: Sender, claimed: Claimed) -> Outcome:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            return await sender.send(claimed.push)
+    except TimeoutError:
+        return Outcome(Status.RETRY, "no answer")
+    except Exception as error:
+        _logger.exception("a push sender broke", push=claimed.push.id)
+        return Outcome(Status.RETRY, type(error).__name__)
+
+
+def delay(attempts: int, asked: float | None, chance: float) -> float:
+    """Seconds until the next attempt: what the provider asked for, or twice as long each time,
+    with up to half of it left to chance (0 to 1)."""
+    if asked is not None:
+        return max(0.0, asked)
+    full = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(attempts - 1, 10))
+    return full * (0.5 + chance / 2)
