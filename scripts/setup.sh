@@ -124,6 +124,7 @@ xdotool xdotool
 xterm xterm
 openbox openbox
 dunst dunst
+/usr/lib/mate-notification-daemon/mate-notification-daemon mate-notification-daemon
 dbus-run-session dbus
 gdbus libglib2.0-bin
 espeak-ng espeak-ng
