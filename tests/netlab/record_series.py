@@ -1,7 +1,7 @@
 """Records the statistics of calls in trouble, for `tests/client/test_quality.py`.
 
-Run ``python -m tests.netlab.record_series tests/client/series`` as root: a file per trouble, a row for each
-second, of the person whose cable is impaired.
+Run ``python -m tests.netlab.record_series tests/client/series`` as root: a file per trouble, a row
+for each second, of the person whose cable is impaired.
 """
 
 from __future__ import annotations
