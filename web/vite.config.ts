@@ -1,7 +1,18 @@
 import {defineConfig} from 'vite';
 import {licences} from './licences.ts';
 
-export default defineConfig({
+/** One classic script under a name that stays: browsers ask for it again by its address. */
+const worker = {
+  outDir: '../src/ringmesh/server/page',
+  emptyOutDir: false,
+  target: 'es2023',
+  rolldownOptions: {
+    input: 'src/service-worker.ts',
+    output: {format: 'iife' as const, entryFileNames: '[name].js'},
+  },
+};
+
+export default defineConfig(({mode}) => mode === 'worker' ? {build: worker} : {
   base: './',
   build: {
     outDir: '../src/ringmesh/server/page',

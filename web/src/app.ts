@@ -1,27 +1,36 @@
 // Which screen is seen, and what leads from one to the next.
+import {Bell} from './bell';
 import type {Call} from './calls/call';
 import {CallCenter} from './calls/center';
 import {hueOf, initials} from './calls/person';
 import {ChatLink} from './chat';
 import type {Face, LocalMedia} from './media/local';
 import {play} from './media/tones';
+import type {Question} from './ringing';
 import {Server, type User} from './server';
-import {displayName, problemText, t, type ProblemCode} from './texts';
+import {displayName, Problem, problemText, t, type ProblemCode} from './texts';
 import {CallScreen} from './ui/call-screen';
 import {h} from './ui/dom';
 import {showEnd} from './ui/ended';
-import {openIncoming} from './ui/incoming';
+import {openIncoming, type Incoming} from './ui/incoming';
 import {notice, setBanner} from './ui/notices';
 import {PeopleScreen} from './ui/people';
 import {openPreview} from './ui/preview';
 import {signInScreen} from './ui/sign-in';
 
+/** How long after an answer in a notification the call may take to ring here: callers repeat it. */
+const EXPECTED_MS = 15_000;
+
 export class App {
   readonly server = new Server();
+  readonly #bell = new Bell(this.server, (question) => this.#asked(question));
   #chat: ChatLink | undefined;
   #center: CallCenter | undefined;
   #people: PeopleScreen | undefined;
   #callScreen: CallScreen | undefined;
+  #incoming: Incoming | undefined;
+  /** The call that was answered in a notification before it rang here. */
+  #expected: {sessionId: string; accept: boolean} | undefined;
   #expired = false;
 
   constructor(readonly root: HTMLElement) {
@@ -34,7 +43,7 @@ export class App {
   async start(): Promise<void> {
     try {
       await this.server.discover();
-      if (await this.server.resume()) await this.#entered();
+      if ((await this.#enterByNotification()) || (await this.server.resume())) await this.#entered();
       else this.#showSignIn(this.server.account ? 'expired' : null);
     } catch (error) {
       this.#showFailure(problemText(error));
@@ -62,6 +71,7 @@ export class App {
     this.#people?.close();
     this.#people = new PeopleScreen(this.server, {
       call: (users, video) => this.#prepare(users, video),
+      bell: this.#bell,
       signOut: () => void this.#signOut(null),
     });
     this.#show(this.#people.element);
@@ -82,6 +92,7 @@ export class App {
     await this.server.loadIceServers().catch((error: unknown) => notice(problemText(error), 'warning'));
     if (!this.server.account) return;
     this.#showPeople();
+    void this.#bell.refresh();
     await chat.connect(user.id, token);
     this.#drawLink();
     await this.#followLink();
@@ -90,6 +101,7 @@ export class App {
   async #signOut(problem: ProblemCode | null): Promise<void> {
     setBanner(null);
     this.#people?.close();
+    if (problem === null) await this.#bell.turnOff().catch(() => undefined);
     const chat = this.#chat;
     this.#chat = this.#center = this.#people = undefined;
     await chat?.disconnect();
@@ -136,11 +148,20 @@ export class App {
 
   #ring(call: Call): void {
     for (const box of document.querySelectorAll('dialog')) box.close();
-    call.on('end', () => this.#callScreen?.call !== call && showEnd(call, () => undefined));
-    openIncoming(call, this.#face, (media) => {
+    call.on('end', () => {
+      this.#incoming = undefined;
+      void this.#bell.silence(call);
+      if (this.#callScreen?.call !== call) showEnd(call, () => undefined);
+    });
+    this.#incoming = openIncoming(call, this.#face, (media) => {
+      void this.#bell.silence(call);
       void call.accept(media);
       this.#showCall(call);
     });
+    const expected = this.#expected?.sessionId === call.id ? this.#expected : undefined;
+    this.#expected = undefined;
+    if (expected?.accept) this.#incoming.accept();
+    else if (!expected) void this.#bell.ring(call);
   }
 
   #showCall(call: Call): void {
@@ -158,6 +179,47 @@ export class App {
       showEnd(call, () => this.#prepare(users, video));
     });
     this.#show(screen.element);
+  }
+
+  // ---- notifications ------------------------------------------------------------------------------
+
+  /** The service worker asks whether this page takes care of a call. */
+  #asked({ask, ring}: Question): boolean {
+    const userId = this.server.account?.user.id;
+    if (!userId || (ring.userId && ring.userId !== userId)) return false;
+    const ringing = this.#incoming?.call.id === ring.sessionId ? this.#incoming : undefined;
+    if (ask === 'shown') return !document.hidden && this.#chat?.state === 'online';
+    if (ask === 'decline') ringing?.call.decline();
+    else if (ask === 'accept') ringing?.accept();
+    if (!ringing && ask !== 'decline' && !this.#center?.current) this.#expect(ring.sessionId, ask === 'accept');
+    return Boolean(ringing) || ask !== 'decline';
+  }
+
+  #expect(sessionId: string, accept: boolean): void {
+    const expected = (this.#expected = {sessionId, accept});
+    setTimeout(() => {
+      if (this.#expected !== expected) return;
+      this.#expected = undefined;
+      notice(t.incoming.over);
+    }, EXPECTED_MS);
+  }
+
+  /** The worker opens `#answer=accept&session=…&ticket=…` where no page is open. */
+  async #enterByNotification(): Promise<boolean> {
+    const given = new URLSearchParams(location.hash.slice(1));
+    const [session, ticket] = [given.get('session'), given.get('ticket')];
+    if (!given.has('answer') || !session) return false;
+    history.replaceState(null, '', location.pathname); // the ticket is for this moment
+    if (!ticket) return false;
+    try {
+      await this.server.enterByTicket(session, ticket);
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'cannot-reach') throw error;
+      notice(t.incoming.over);
+      return false;
+    }
+    this.#expect(session, given.get('answer') === 'accept');
+    return true;
   }
 
   // ---- links that call somebody: /?call=LOGIN, with &audio for a call without video ---------------

@@ -11,11 +11,15 @@ interface Choices {
   cameraOn: boolean;
   bandwidth: number;
   theme: Theme;
+  /** Names this browser among the devices of whoever is notified of calls in it. */
+  device: string;
+  /** The user whose calls ring here while the page is closed, 0 for nobody. */
+  bellOf: number;
 }
 
 const KEY = 'ringmesh';
 const defaults: Choices = {
-  microphone: '', camera: '', speakers: '', micOn: true, cameraOn: true, bandwidth: 0, theme: 'system',
+  microphone: '', camera: '', speakers: '', micOn: true, cameraOn: true, bandwidth: 0, theme: 'system', device: '', bellOf: 0,
 };
 
 export function remember(storage: 'localStorage' | 'sessionStorage', value: unknown): void {

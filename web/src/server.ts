@@ -31,6 +31,8 @@ const LONGEST_LOGIN = 70;
 
 export class Server extends Emitter<{expired: void}> {
   account: Account | null = null;
+  /** `applicationServerKey` for pushes; null where the server has none. */
+  webPushKey: string | null = null;
   #places!: Places;
   #iceTimer = 0;
 
@@ -43,6 +45,7 @@ export class Server extends Emitter<{expired: void}> {
     const [api, chat] = [new URL(found.api_url), new URL(found.chat_url)];
     const chatUrl = new URL(chat.pathname.slice(api.pathname.replace(/\/$/, '').length + 1), base);
     chatUrl.protocol = base.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.webPushKey = found.web_push_key ?? null;
     this.#places = {
       applicationId: found.application_id,
       authKey: found.auth_key,
@@ -68,6 +71,17 @@ export class Server extends Emitter<{expired: void}> {
     this.#init();
     const session = await told(sdk.createSession({guest: '1', full_name: fullName} as object));
     this.#adopt({token: session.token, user: (session as unknown as {user: User}).user});
+  }
+
+  /** Enter as the person whom a push has called, for that call. */
+  async enterByTicket(sessionId: string, ticket: string): Promise<void> {
+    this.#init();
+    const {session} = await answerOf(fetch(`${this.#places.apiUrl}/calls/ticket/session`, {
+      method: 'POST',
+      headers: {'Content-Type': 'application/json'},
+      body: JSON.stringify({session_id: sessionId, ticket}),
+    }));
+    this.#adopt(session);
   }
 
   /** Go on as whoever this tab was before it was reloaded; false if nobody. */

@@ -1,11 +1,13 @@
-// Every English text of the page. Another language is a file of the same shape, listed in texts.ts.
+// Every English text of the page. Another language is two files of the same shape, listed in texts.ts
+// and ringing.ts.
+import {ringEn} from './texts.ring.en';
 
 const plural = (count: number, one: string, many: string) => (count === 1 ? one : many);
 const list = new Intl.ListFormat('en', {type: 'conjunction'});
 
 export const en = {
   language: 'en',
-  app: 'Ringmesh',
+  app: ringEn.app,
   tagline: 'Video calls from person to person, on your own server.',
   loading: 'One moment…',
   close: 'Close',
@@ -99,14 +101,24 @@ export const en = {
   },
 
   incoming: {
-    heading: (name: string) => `${name} is calling`,
-    kind: {audio: 'Audio call', video: 'Video call'},
+    heading: ringEn.heading,
+    kind: ringEn.kind,
     with: (names: string[]) => `with ${list.format(names)}`,
-    accept: 'Accept',
+    accept: ringEn.accept,
     acceptWithoutCamera: 'Without camera',
-    decline: 'Decline',
+    decline: ringEn.decline,
     connecting: 'Connecting…',
     title: (name: string) => `📞 ${name} is calling`,
+    over: 'This call is over.',
+  },
+
+  bell: {
+    on: 'Ring when this page is closed',
+    off: 'Do not ring when this page is closed',
+    isOn: 'You will be notified of calls while this page is closed, until you sign out.',
+    isOff: 'You will no longer be notified of calls while this page is closed.',
+    denied: 'Notifications are blocked. Allow them in the browser’s address bar.',
+    failed: 'This browser cannot be notified of calls right now.',
   },
 
   call: {
@@ -159,7 +171,7 @@ export const en = {
       left: 'The other side hung up.',
       'answered-elsewhere': 'You answered on another device.',
       'declined-elsewhere': 'You declined on another device.',
-      missed: (name: string) => `You missed a call from ${name}.`,
+      missed: ringEn.missed,
       cancelled: (name: string) => `${name} stopped calling.`,
       busy: (name: string) => `${name} called while you were in a call.`,
     },

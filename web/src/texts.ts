@@ -1,10 +1,8 @@
 // The texts in the language of the reader, English where there is no other.
+import {inLanguage} from './language';
 import {en, type ProblemCode, type Texts} from './texts.en';
 
-const languages: Record<string, Texts> = {en};
-const wanted = navigator.languages.map((language) => language.split('-')[0] ?? '');
-
-export const t: Texts = languages[wanted.find((language) => language in languages) ?? 'en'] ?? en;
+export const t: Texts = inLanguage({en});
 export type {ProblemCode};
 
 /** A failure that has a text for people. */

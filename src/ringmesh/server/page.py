@@ -31,12 +31,16 @@ _POLICY = "; ".join(
         "img-src 'self'",
         "media-src 'self' blob: mediastream:",
         "connect-src 'self' {chat}",
+        "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
+        "trusted-types service-worker",
     )
 )
+# What the service worker may reach: this server, to decline a call.
+_WORKER_POLICY = "default-src 'none'; connect-src 'self'"
 _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -125,6 +129,13 @@ def add_page(app: FastAPI) -> None:
     async def asset(name: str, request: Request) -> Response:
         """A script, a style sheet, an icon."""
         return _found(files, f"assets/{name}", request)
+
+    @router.api_route("/service-worker.js", methods=["GET", "HEAD"])
+    async def service_worker(request: Request) -> Response:
+        """What rings while no page is open."""
+        response = _found(files, "service-worker.js", request)
+        response.headers["Content-Security-Policy"] = _WORKER_POLICY
+        return response
 
     @router.api_route("/licences.txt", methods=["GET", "HEAD"])
     async def licences(request: Request) -> Response:

@@ -11,7 +11,13 @@ import {SelfView} from './preview';
 
 const BLINK_MS = 1000;
 
-export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia) => void): void {
+export interface Incoming {
+  call: Call;
+  /** As if the person had pressed the button. */
+  accept(): void;
+}
+
+export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia) => void): Incoming {
   const caller = call.caller!;
   const others = [...call.people.values()].filter((person) => person !== caller).map(({name}) => name);
   const title = document.title;
@@ -26,7 +32,7 @@ export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia)
 
   const openMedia = (camera = preferences.cameraOn) =>
     (media ??= LocalMedia.start(call.video, face, warn, camera).then((found) => (opened = found)));
-  const take = async (camera: boolean) => {
+  const take = async (camera = opened?.cameraOn ?? preferences.cameraOn) => {
     if (answered) return;
     answered = true;
     silence();
@@ -45,7 +51,7 @@ export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia)
   const buttons = [
     button('danger', PhoneOff, t.incoming.decline, () => call.decline()),
     ...(call.video ? [button('plain', VideoOff, t.incoming.acceptWithoutCamera, () => void take(false))] : []),
-    button('success', call.video ? Video : Phone, t.incoming.accept, () => void take(opened?.cameraOn ?? preferences.cameraOn)),
+    button('success', call.video ? Video : Phone, t.incoming.accept, () => void take()),
   ];
   const stage = h('div', {class: 'incoming-stage'}, h('span', {class: 'pulse'}, avatar(caller.user)));
   const box = dialog(t.incoming.heading(caller.name), 'incoming', [
@@ -72,6 +78,7 @@ export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia)
     view = new SelfView(found, call.video);
     kind.after(view.element);
   });
+  return {call, accept: () => void take()};
 }
 
 /** Whether devices open without a question, so that the preview and the answer are quick. */

@@ -1,8 +1,9 @@
 // Who is there, and whom to call.
-import {Link, LogOut, Phone, Search, Settings, Video, X} from 'lucide';
+import {Bell as BellIcon, BellRing, Link, LogOut, Phone, Search, Settings, Video, X} from 'lucide';
+import type {Bell} from '../bell';
 import type {Server, User} from '../server';
 import {displayName, problemText, t} from '../texts';
-import {avatar, h, icon, iconButton, set, write} from './dom';
+import {avatar, h, icon, iconButton, relabel, set, write} from './dom';
 import {logo} from './logo';
 import {announce, notice} from './notices';
 import {openSettings} from './settings';
@@ -14,6 +15,7 @@ const MOST = 3;
 
 export interface PeopleActions {
   call(users: User[], video: boolean): void;
+  bell: Bell;
   signOut(): void;
 }
 
@@ -58,9 +60,29 @@ export class PeopleScreen {
       logo(), h('span', {class: 'wordmark'}, t.app),
       h('span', {class: 'me', title: t.people.signedInAs(displayName(me))},
         avatar(me), h('span', {class: 'me-name'}, h('span', {class: 'visually-hidden'}, `${t.people.signedInAs('')} `), displayName(me))),
+      this.actions.bell.available && this.#bellButton(),
       iconButton(Link, t.people.copyLink, () => void this.#copyLink()),
       iconButton(Settings, t.people.settings, () => openSettings({})),
       iconButton(LogOut, t.people.signOut, this.actions.signOut));
+  }
+
+  #bellButton(): HTMLElement {
+    const {bell} = this.actions;
+    const button = iconButton(BellIcon, t.bell.on, () => {
+      button.disabled = true;
+      void toggle().finally(() => {
+        button.disabled = false;
+        draw();
+      });
+    });
+    const toggle = async () => {
+      const problem = bell.on ? await bell.turnOff() : await bell.turnOn();
+      if (problem) notice(t.bell[problem], 'warning');
+      else notice(bell.on ? t.bell.isOn : t.bell.isOff);
+    };
+    const draw = () => relabel(button, bell.on ? BellRing : BellIcon, bell.on ? t.bell.off : t.bell.on);
+    draw();
+    return button;
   }
 
   async #copyLink(): Promise<void> {
