@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ReceiveNewSession,
         RemoteStreamReceived,
         RemoteStreamRemoved,
+        ScreenSharingEnded,
         SessionClosed,
         UserNoAnswer,
         UserRinging,
@@ -44,12 +45,13 @@ if TYPE_CHECKING:
     from ringmesh.client.models import CubeSession, CubeUser
     from ringmesh.client.report import CallReport
     from ringmesh.client.rest import RestClient
+    from ringmesh.client.screen_sharing import list_capture_sources
     from ringmesh.client.session import P2PSession, RTCSessionStateCallback
+    from ringmesh.client.sign_in import discover
     from ringmesh.client.statistics import CubeStatsReport
     from ringmesh.client.stats_manager import (
         CubeMicLevelEvent,
         CubeStatsReportsManager,
-    from ringmesh.client.sign_in import discover
         CubeVideoBitrateEvent,
     )
     from ringmesh.client.users import Users
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from ringmesh.media.frames import AudioFrame, VideoFrame
     from ringmesh.media.quality import MediaDirection, Quality, QualityCause, QualityLevel
     from ringmesh.media.recorder import Recorder, Recording
+    from ringmesh.media.screen.grabber import CaptureKind, CaptureSource
     from ringmesh.media.sources import PushAudioSource, PushVideoSource
     from ringmesh.media.stats import PathStats, PeerStats, ReceivedStats, SentStats
     from ringmesh.media.streams import LocalStream, MediaStream, RemoteStream, Subscription
@@ -115,6 +118,7 @@ _MODULES = {
         "ReceiveNewSession",
         "RemoteStreamReceived",
         "RemoteStreamRemoved",
+        "ScreenSharingEnded",
         "SessionClosed",
         "UserNoAnswer",
         "UserRinging",
@@ -125,10 +129,12 @@ _MODULES = {
     ),
     "ringmesh.client.report": ("CallReport",),
     "ringmesh.client.rest": ("RestClient",),
+    "ringmesh.client.screen_sharing": ("list_capture_sources",),
     "ringmesh.client.session": (
         "P2PSession",
         "RTCSessionStateCallback",
     ),
+    "ringmesh.client.sign_in": ("discover",),
     "ringmesh.client.statistics": ("CubeStatsReport",),
     "ringmesh.client.stats_manager": (
         "CubeMicLevelEvent",
@@ -138,7 +144,6 @@ _MODULES = {
     "ringmesh.client.users": ("Users",),
     "ringmesh.errors": (
         "AuthenticationError",
-    "ringmesh.client.sign_in": ("discover",),
         "ConfigurationError",
         "ConnectionFailedError",
         "InvalidStateError",
@@ -164,6 +169,10 @@ _MODULES = {
     "ringmesh.media.recorder": (
         "Recorder",
         "Recording",
+    ),
+    "ringmesh.media.screen.grabber": (
+        "CaptureKind",
+        "CaptureSource",
     ),
     "ringmesh.media.sources": (
         "PushAudioSource",
@@ -197,6 +206,8 @@ __all__ = [
     "CallRejectedByUser",
     "CallReport",
     "CallType",
+    "CaptureKind",
+    "CaptureSource",
     "ConfigurationError",
     "ConnectedToUser",
     "ConnectingToUser",
@@ -253,6 +264,7 @@ __all__ = [
     "RequestError",
     "RestClient",
     "RingmeshError",
+    "ScreenSharingEnded",
     "SentStats",
     "SessionClosed",
     "SessionState",
@@ -266,6 +278,7 @@ __all__ = [
     "VideoFrame",
     "connect",
     "discover",
+    "list_capture_sources",
 ]
 
 

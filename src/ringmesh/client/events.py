@@ -139,6 +139,13 @@ class QualityChanged(UserEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ScreenSharingEnded(SessionEvent):
+    """What we shared is gone, for instance its window was closed; the camera is sent again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed(SessionEvent):
     """The call is over; ``session.close_reason`` says why. The last event of a session."""
 

@@ -37,6 +37,7 @@ from ringmesh.client.config import check_bandwidth
 from ringmesh.client.events import Event, EventHub, EventStream
 from ringmesh.client.peers import Peers, PeerSettings, PeersOwner
 from ringmesh.client.report import CallReport
+from ringmesh.client.screen_sharing import ScreenSharing
 from ringmesh.client.statistics import CallStatistics, CubeStatsReport
 from ringmesh.client.user_info import check_user_info
 from ringmesh.errors import InvalidStateError
@@ -119,6 +120,7 @@ class P2PSession:
         on_receive_hung_up_from_user: called with (session, user_id, user_info).
         on_quality_changed: called with (session, user_id, direction, quality), see
             `QualityChanged`.
+        on_screen_sharing_ended: called with (session, reason) when what we share is gone.
         on_session_closed: called with (session), once.
     """
 
@@ -148,6 +150,7 @@ class P2PSession:
         self.on_quality_changed: (
             Callable[[P2PSession, int, MediaDirection, Quality], object] | None
         ) = None
+        self.on_screen_sharing_ended: Callable[[P2PSession, str], object] | None = None
         self.on_session_closed: Callable[[P2PSession], object] | None = None
         self._call = call
         self._services = services
@@ -168,6 +171,9 @@ class P2PSession:
             ),
         )
         self._peers.max_bandwidth = max_bandwidth
+        self._screen = ScreenSharing(
+            lambda reason: self._tell(events.ScreenSharingEnded(self, reason))
+        )
         self._statistics = CallStatistics(
             self._peers.connections,
             lambda *change: self._tell(events.QualityChanged(self, *change)),
@@ -279,6 +285,7 @@ class P2PSession:
         """Send another stream from now on, to everybody. Raises `MediaError` if that fails."""
         if stream.closed:
             raise InvalidStateError("the stream is closed")
+        self._screen.end()
         blank, self._blank_stream = self._blank_stream, None
         self._peers.local_stream = stream
         try:
@@ -294,6 +301,37 @@ class P2PSession:
     def set_video_enabled(self, enabled: bool) -> None:
         """Send pictures, or black ones. Raises `InvalidStateError` without a local stream."""
         self._require_local_stream().video_enabled = enabled
+
+    async def enable_screen_sharing(
+        self, enable: bool, *, request_audio: bool = False, source: str | None = None
+    ) -> None:
+        """Send a screen or window in place of the camera, or the camera again; in video calls.
+
+        `source` is the id of a `CaptureSource` (see `list_capture_sources`), None the first
+        screen; `request_audio` adds what this machine plays to the sound that is sent. Everybody
+        sees it at once, without renegotiation, and `set_video_enabled` applies to it as to the
+        camera. When the window is closed, or the screen taken away, sharing ends by itself
+        (`ScreenSharingEnded`).
+
+        Raises `ConfigurationError` for what is no id, `MediaError` when there is no such source
+        (any more), `NotSupportedError` where the system allows no sharing, and `InvalidStateError`
+        in an audio call or one that is over. What was sent before is then sent on.
+        """
+        if not enable:
+            self._screen.end()
+            return
+        await self._screen.begin(self._stream_to_share, source, request_audio=request_audio)
+
+    async def start_screen_sharing(
+        self, source: str | None = None, *, request_audio: bool = False
+    ) -> None:
+        """`enable_screen_sharing(True, …)`."""
+        await self.enable_screen_sharing(True, request_audio=request_audio, source=source)
+
+    @property
+    def is_screen_shared(self) -> bool:
+        """Whether we share a screen or window now."""
+        return self._screen.active
 
     async def set_max_bandwidth(self, kbps: int) -> None:
         """Limit what each of our video senders uses, in kbit/s; 0 removes the limit.
@@ -420,6 +458,7 @@ class P2PSession:
             self._tell(informed(self, notice.user_id, notice.user_info))
 
     def _close(self) -> None:
+        self._screen.end()
         self._statistics.close()
         self._peers.close_all()
         if self._blank_stream is not None:
@@ -444,6 +483,7 @@ class P2PSession:
             raise InvalidStateError("the stream is closed")
         if self.close_reason is not None:
             raise InvalidStateError("the call is over")
+        self._screen.end()
         if self._blank_stream is not None:
             self._blank_stream.close()
             self._blank_stream = None
@@ -453,6 +493,14 @@ class P2PSession:
         self._peers.local_stream = stream
         self._tell(events.LocalStreamReceived(stream))
         return stream
+
+    def _stream_to_share(self) -> LocalStream:
+        """The stream that is to show a screen."""
+        if self.call_type is not CallType.VIDEO_CALL:
+            raise InvalidStateError("an audio call carries no pictures: share in a video call")
+        if self.close_reason is not None:
+            raise InvalidStateError("the call is over")
+        return self._peers.local_stream or self._init_local_stream(None)
 
     def _require_local_stream(self) -> LocalStream:
         if self._peers.local_stream is None:
