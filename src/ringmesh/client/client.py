@@ -26,6 +26,9 @@ from ringmesh.client.session import P2PSession, SessionServices
 from ringmesh.client.user_info import announced_bandwidth, check_user_info
 from ringmesh.errors import ConfigurationError, InvalidStateError
 from ringmesh.ice import IceServer
+from ringmesh.media.devices.camera import CameraFormat
+from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
+from ringmesh.media.devices.monitor import DeviceMonitor
 from ringmesh.media.engine import Engine
 from ringmesh.media.wrtc_engine import WrtcEngine
 from ringmesh.signals import CallType, HangUp, Signal, UserInfo
@@ -49,6 +52,9 @@ class P2PClient:
         on_session_closed: called with (session) when any call is over.
         on_invalid_event: called with (session or None, user_id, user_info) when somebody hangs up
             in a call that is over or unknown.
+        on_devices_changed: called without arguments when a camera, microphone or output was plugged
+            in or out, or another one became the default. Told once `get_media_devices` was called
+            or a device is in use.
     """
 
     def __init__(
@@ -63,6 +69,9 @@ class P2PClient:
         self.on_receive_new_session: Callable[[P2PSession], object] | None = None
         self.on_session_closed: Callable[[P2PSession], object] | None = None
         self.on_invalid_event: Callable[[P2PSession | None, int, UserInfo], object] | None = None
+        self.on_devices_changed: Callable[[], object] | None = None
+        self._devices = DeviceMonitor()
+        self._devices.add_listener(lambda: self._tell(events.DevicesChanged()))
         self._chat = chat
         self._rest = rest
         self._config = config or RTCConfig()
@@ -81,6 +90,12 @@ class P2PClient:
             path_lost=chat.doubt,
             stepped=self._set_timer,
             closed=self._session_closed,
+            devices=self._devices,
+            camera=CameraFormat(
+                width=self._media.min_width,
+                height=self._media.min_height,
+                frame_rate=self._media.min_frame_rate,
+            ),
             stats_interval=self._config.stats_reports_interval / 1000,
         )
         self._book: CallBook | None = None
@@ -108,6 +123,7 @@ class P2PClient:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await asyncio.gather(*(session.wait_peers_closed() for session in sessions))
+        await self._devices.aclose()
         await self._callbacks.aclose(CLOSE_TIMEOUT)
         self._hub.close()
 
@@ -160,8 +176,18 @@ class P2PClient:
                     raise InvalidStateError("the call is not over")
                 del self._sessions[call]
 
+    async def get_media_devices(self, kind: MediaDeviceKind | None = None) -> list[MediaDevice]:
+        """The cameras, microphones and outputs of this machine, or those of one kind.
+
+        From the first call on, `on_devices_changed` tells of changes.
+        """
+        if kind is not None and not isinstance(kind, MediaDeviceKind):
+            raise ConfigurationError(f"kind must be a MediaDeviceKind, not {kind!r:.100}")
+        devices = await self._devices.list()
+        return [device for device in devices if kind in (None, device.kind)]
+
     def events(self) -> EventStream:
-        """`ReceiveNewSession`, `SessionClosed` and `InvalidEvent` from now on."""
+        """`ReceiveNewSession`, `SessionClosed`, `InvalidEvent` and `DevicesChanged` from now on."""
         return self._hub.subscribe()
 
     async def wait_for(self, *kinds: type[AnyEvent], timeout: float | None = None) -> AnyEvent:

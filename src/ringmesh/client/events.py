@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar, cast
 
 from ringmesh.client.broadcast import Broadcast, Subscription
 from ringmesh.errors import InvalidStateError
+from ringmesh.media.devices.model import MediaDevice
 from ringmesh.media.quality import MediaDirection, Quality
 from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.signals import UserInfo
@@ -103,6 +104,13 @@ class ReceiveHungUpFromUser(UserEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingChanged(UserEvent):
+    """A person says that they record the call, or do no longer."""
+
+    recording: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectingToUser(UserEvent):
     """A media path to a person is being looked for."""
 
@@ -146,6 +154,21 @@ class ScreenSharingEnded(SessionEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceLost(SessionEvent):
+    """A camera, microphone or output in use vanished; `fallback` is used now, if there is one."""
+
+    device: MediaDevice
+    fallback: MediaDevice | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRestored(SessionEvent):
+    """A device that had vanished is back and used again."""
+
+    device: MediaDevice
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed(SessionEvent):
     """The call is over; ``session.close_reason`` says why. The last event of a session."""
 
@@ -153,6 +176,11 @@ class SessionClosed(SessionEvent):
 @dataclass(frozen=True, slots=True)
 class ReceiveNewSession(SessionEvent):
     """Somebody calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesChanged(Event):
+    """A camera, microphone or output was plugged in or out, or another one became the default."""
 
 
 @dataclass(frozen=True, slots=True)

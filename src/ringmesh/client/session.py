@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
@@ -34,13 +35,20 @@ from ringmesh.client import events
 from ringmesh.client.broadcast import Subscription
 from ringmesh.client.callbacks import CallbackRunner
 from ringmesh.client.config import check_bandwidth
+from ringmesh.client.device_controls import DeviceControls
 from ringmesh.client.events import Event, EventHub, EventStream
+from ringmesh.client.local_media import LocalMedia, LocalMediaOwner
 from ringmesh.client.peers import Peers, PeerSettings, PeersOwner
+from ringmesh.client.recording import CallRecording, Recordings
 from ringmesh.client.report import CallReport
 from ringmesh.client.screen_sharing import ScreenSharing
 from ringmesh.client.statistics import CallStatistics, CubeStatsReport
 from ringmesh.client.user_info import check_user_info
-from ringmesh.errors import InvalidStateError
+from ringmesh.errors import ConfigurationError, InvalidStateError, MediaError
+from ringmesh.media.devices.camera import CameraFormat
+from ringmesh.media.devices.model import MediaDevice
+from ringmesh.media.devices.monitor import DeviceMonitor
+from ringmesh.media.mixed_recorder import SIZE
 from ringmesh.media.quality import MediaDirection, Quality
 from ringmesh.media.stats import PeerStats
 from ringmesh.media.streams import LocalStream, RemoteStream
@@ -87,6 +95,8 @@ class SessionServices:
         path_lost: told when a media path is lost: the chat's may be too.
         stepped: told after each step, since deadlines may have changed.
         closed: told when the call is over.
+        devices: knows the devices of this machine.
+        camera: what cameras are asked for.
         stats_interval: seconds between two looks at the statistics; 0 never looks.
     """
 
@@ -97,10 +107,12 @@ class SessionServices:
     path_lost: Callable[[], None]
     stepped: Callable[[], None]
     closed: Callable[[P2PSession], None]
+    devices: DeviceMonitor
+    camera: CameraFormat
     stats_interval: float
 
 
-class P2PSession:
+class P2PSession(DeviceControls):
     """A call with one to three opponents, made by `P2PClient`.
 
     Each callback is an attribute: a plain function, a coroutine function, or None. Set them before
@@ -120,7 +132,12 @@ class P2PSession:
         on_receive_hung_up_from_user: called with (session, user_id, user_info).
         on_quality_changed: called with (session, user_id, direction, quality), see
             `QualityChanged`.
+        on_recording_changed: called with (session, user_id, recording) when a person says that
+            they record the call, or do no longer. Ringmesh clients do.
         on_screen_sharing_ended: called with (session, reason) when what we share is gone.
+        on_device_lost: called with (session, device, fallback) when a camera, microphone or output
+            in use vanishes; `fallback` is used instead, None if there is nothing else.
+        on_device_restored: called with (session, device) when it is back, and used again.
         on_session_closed: called with (session), once.
     """
 
@@ -150,7 +167,12 @@ class P2PSession:
         self.on_quality_changed: (
             Callable[[P2PSession, int, MediaDirection, Quality], object] | None
         ) = None
+        self.on_recording_changed: Callable[[P2PSession, int, bool], object] | None = None
         self.on_screen_sharing_ended: Callable[[P2PSession, str], object] | None = None
+        self.on_device_lost: (
+            Callable[[P2PSession, MediaDevice, MediaDevice | None], object] | None
+        ) = None
+        self.on_device_restored: Callable[[P2PSession, MediaDevice], object] | None = None
         self.on_session_closed: Callable[[P2PSession], object] | None = None
         self._call = call
         self._services = services
@@ -162,15 +184,17 @@ class P2PSession:
             services.peers,
             PeersOwner(
                 step=self._step,
-                stream_received=lambda user_id, stream: self._tell(
-                    events.RemoteStreamReceived(self, user_id, stream)
-                ),
+                stream_received=self._stream_received,
                 stream_removed=lambda user_id, stream: self._tell(
                     events.RemoteStreamRemoved(self, user_id, stream)
                 ),
             ),
         )
         self._peers.max_bandwidth = max_bandwidth
+        self._recordings = Recordings(
+            call.own_id, changed=lambda recording: self._step(call.set_recording(recording))
+        )
+        self._media = LocalMedia(services.devices, services.camera, self._media_owner())
         self._screen = ScreenSharing(
             lambda reason: self._tell(events.ScreenSharingEnded(self, reason))
         )
@@ -242,6 +266,11 @@ class P2PSession:
         """What the others send, by user id."""
         return MappingProxyType(self._peers.remote_streams)
 
+    @property
+    def recording_users_ids(self) -> frozenset[int]:
+        """Who of the others says that they record the call."""
+        return self._call.recording_users_ids
+
     # What the application does.
 
     async def start_call(self, user_info: UserInfo | None = None) -> None:
@@ -272,13 +301,27 @@ class P2PSession:
 
     hung_up = hang_up
 
-    async def init_local_media_stream(self, stream: LocalStream | None = None) -> LocalStream:
-        """Decide what is sent, before the call; None makes a blank stream that the call closes.
+    async def init_local_media_stream(
+        self,
+        stream: LocalStream | None = None,
+        *,
+        camera: str | None = None,
+        microphone: str | None = None,
+    ) -> LocalStream:
+        """Decide what is sent, before the call.
 
-        A stream given here stays yours: the call never closes it.
+        Either a stream, which stays yours: the call never closes it. Or a camera, a microphone or
+        both, by id (``default`` is the system's default), which are switched on now, and off when
+        the call ends. Without anything black pictures and silence are sent.
+
+        Raises `InvalidStateError` when the call has begun, and for devices what `switch_camera`
+        and `select_audio_input` raise.
         """
         if self._peers:
             raise InvalidStateError("the call has begun: use replace_media_stream")
+        if stream is not None and (camera is not None or microphone is not None):
+            raise ConfigurationError("give a stream, or devices, and not both")
+        await self._media.open(camera, microphone)
         return self._init_local_stream(stream)
 
     async def replace_media_stream(self, stream: LocalStream) -> None:
@@ -286,8 +329,10 @@ class P2PSession:
         if stream.closed:
             raise InvalidStateError("the stream is closed")
         self._screen.end()
+        self._media.release()
         blank, self._blank_stream = self._blank_stream, None
         self._peers.local_stream = stream
+        self._recordings.send(stream)
         try:
             await self._peers.on_all(lambda connection: connection.set_local_stream(stream))
         finally:
@@ -341,6 +386,32 @@ class P2PSession:
         check_bandwidth(kbps)
         self._peers.max_bandwidth = kbps
         await self._peers.on_all(lambda connection: connection.set_max_bandwidth(kbps))
+
+    def record(
+        self,
+        path: str | Path,
+        *,
+        size: tuple[int, int] = SIZE,
+        on_error: Callable[[MediaError], object] | None = None,
+    ) -> CallRecording:
+        """Record everybody in the call, us too, from now on, and tell the others so.
+
+        A path that ends in ``.mkv``, ``.webm`` or ``.mp4`` becomes one file: a picture of this
+        `size` (width and height, in a video call) with everybody in a grid, and the sound of all.
+        Any other path becomes a folder with a file ``<user id>.mkv`` for each person. Existing
+        files are overwritten.
+
+        When writing fails later (disk full) the recording ends, `on_error`, a plain or coroutine
+        function, is called once, and the call goes on. Raises `MediaError` when the path cannot be
+        written, `ConfigurationError` for an impossible size, `InvalidStateError` when the call is
+        over.
+        """
+        return self._recordings.begin(
+            path,
+            video=self.call_type is CallType.VIDEO_CALL,
+            size=size,
+            failed=lambda error: self._services.callbacks.run(on_error, error),
+        )
 
     def can_initiate_ice_restart(self, user_id: int) -> bool:
         """Whether it is this side that may restart ICE towards a person, now."""
@@ -438,6 +509,8 @@ class P2PSession:
         """Wait until the connections that were closed are gone."""
         await self._statistics.wait_closed()
         await self._peers.wait_closed()
+        await self._media.wait_closed()
+        await self._recordings.wait_complete()
 
     def _step(self, effects: Sequence[Effect]) -> None:
         self.perform(effects)
@@ -456,10 +529,14 @@ class P2PSession:
                 self._peers.announce_stream(notice.user_id)
         elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
             self._tell(informed(self, notice.user_id, notice.user_info))
+        elif notice.event is CallEvent.RECORDING_CHANGED:
+            recording = notice.detail["recording"] == "on"
+            self._tell(events.RecordingChanged(self, notice.user_id, recording))
 
     def _close(self) -> None:
         self._screen.end()
         self._statistics.close()
+        self._media.close()
         self._peers.close_all()
         if self._blank_stream is not None:
             self._blank_stream.close()
@@ -469,6 +546,7 @@ class P2PSession:
         self._services.closed(self)
 
     def _tell(self, event: Event) -> None:
+        self._recordings.note(event)
         self._statistics.note(event)
         self._hub.publish(event)
         callback = getattr(self, event.callback, None) or getattr(
@@ -476,7 +554,20 @@ class P2PSession:
         )
         self._services.callbacks.run(callback, *event.arguments())
 
-    # Local media.
+    # Media.
+
+    def _media_owner(self) -> LocalMediaOwner:
+        return LocalMediaOwner(
+            video=self.call_type is CallType.VIDEO_CALL,
+            stream=lambda: self._peers.local_stream or self._init_local_stream(None),
+            remote_streams=self._peers.remote_streams.values,
+            device_lost=lambda *change: self._tell(events.DeviceLost(self, *change)),
+            device_restored=lambda device: self._tell(events.DeviceRestored(self, device)),
+        )
+
+    def _stream_received(self, user_id: int, stream: RemoteStream) -> None:
+        self._media.hear(stream)
+        self._tell(events.RemoteStreamReceived(self, user_id, stream))
 
     def _init_local_stream(self, stream: LocalStream | None) -> LocalStream:
         if stream is not None and stream.closed:
@@ -491,6 +582,7 @@ class P2PSession:
             video = self.call_type is CallType.VIDEO_CALL
             stream = self._blank_stream = LocalStream.blank(video=video)
         self._peers.local_stream = stream
+        self._media.attach(stream)
         self._tell(events.LocalStreamReceived(stream))
         return stream
 
