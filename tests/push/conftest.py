@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from ringmesh.server.push.webpush import load_p256_key, new_vapid_key
 from tests.push.fake_apns import BUNDLE, KEY_ID, TEAM, FakeApns
 from tests.push.fake_fcm import FakeFcm
 from tests.push.fake_push_service import FakePushService
+from tests.push.host import World, world
 from tests.push.provider import Certificate, make_certificate
 
 
@@ -103,3 +105,12 @@ async def web_sender(push_service: FakePushService, key: str) -> AsyncIterator[W
     )
     yield sender
     await sender.close()
+
+
+@pytest.fixture
+async def running(
+    tmp_path: Path, apns: FakeApns, fcm: FakeFcm, push_service: FakePushService, key: str
+) -> AsyncIterator[World]:
+    """A whole server with keys of all providers."""
+    async with world(tmp_path, apns, fcm, push_service, key) as made:
+        yield made

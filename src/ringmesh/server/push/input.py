@@ -18,7 +18,7 @@ MAX_RECIPIENTS = 10_000
 """Users of one event."""
 
 _APNS_TOKEN = re.compile(r"[0-9A-Fa-f]{16,400}")
-_FCM_TOKEN = re.compile(r"[!-~]{8,4096}")
+_FCM_TOKEN = re.compile(r"[!-~]{1,4096}")
 _MOBILE = (Channel.APNS, Channel.APNS_VOIP, Channel.GCM)
 
 

@@ -23,7 +23,7 @@ from ringmesh.server.push.input import (
 from ringmesh.server.push.messages import read_message
 from ringmesh.server.push.metrics import PushMetrics
 from ringmesh.server.push.outbox import Outbox
-from ringmesh.server.push.records import Event, MissedCall
+from ringmesh.server.push.records import Event, LogEntry, MissedCall
 from ringmesh.server.push.ringing import RingingCall, Rings
 from ringmesh.server.push.senders import Senders
 from ringmesh.server.push.tickets import Tickets
@@ -264,6 +264,10 @@ class PushService:
             expires_at=int(now) + self._settings.ring_seconds,
             by_server=True,
         )
+
+    async def log(self, application_id: int | None, limit: int) -> list[LogEntry]:
+        """What became of the newest pushes, the newest first."""
+        return await self._store.log(application_id, limit)
 
     # Missed calls
 
