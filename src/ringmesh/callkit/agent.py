@@ -261,24 +261,25 @@ async def run_agent(
     """
     bus = SessionBus()
     await bus.connect()
-    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    bus.on_lost = lambda: (
-        ended.done() or ended.set_exception(NotSupportedError("the D-Bus session ended"))
-    )
+    lost = asyncio.Event()
+    bus.on_lost = lost.set
     try:
         if not await bus.own_name(agent_name(application)):
             raise InvalidStateError(f"an agent for {application} runs already")
-        serving = asyncio.ensure_future(_serve(url, login, password, application, bus, look))
+        serving = asyncio.create_task(
+            _serve(url, login, password, application, bus, look), name="agent"
+        )
+        losing = asyncio.create_task(lost.wait(), name="agent watch")
         try:
-            await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving, losing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
-        for done in (serving, ended):
-            if done.done() and not done.cancelled():
-                done.result()
+            losing.cancel()
+            await asyncio.gather(serving, losing, return_exceptions=True)
+        if not serving.cancelled():
+            serving.result()
+        raise NotSupportedError("the D-Bus session ended")
     finally:
-        ended.cancel()
         await bus.close()
 
 

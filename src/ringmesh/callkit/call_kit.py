@@ -189,7 +189,7 @@ class CallKit:
         here = [session for session in calls.sessions.values() if _is_ringing(session)]
         following = self._follow(calls, calls.events(), here)
         self._following = asyncio.create_task(following, name="call kit")
-        for event in attempt(lambda: self._store.accepted_since(ANSWERABLE), []):
+        for event in attempt(lambda: self._store.accepted_since(ANSWERABLE), list[CallEvent]()):
             self._started_by.add(event.session_id)
             self._fetch(calls, event.session_id)
 
@@ -331,7 +331,7 @@ class CallKit:
 
     def _fetch(self, calls: P2PClient, session_id: str) -> None:
         """Take what the agent kept of a call, as if it had come to us."""
-        for record in attempt(lambda: self._store.take_over(session_id), []):
+        for record in attempt(lambda: self._store.take_over(session_id), list[str]()):
             try:
                 calls.receive_signal(*unpack(record))
             except ProtocolError as error:

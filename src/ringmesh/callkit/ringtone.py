@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from array import array
 from collections.abc import Generator
 from pathlib import Path
@@ -120,6 +121,8 @@ def _start(path: Path | None) -> Any:
         sample_rate=SAMPLE_RATE,
         buffersize_msec=100,
         app_name="Ringmesh",
+        # On Linux the sound servers of desktops: ALSA's library writes to standard error.
+        backends=[miniaudio.Backend.PULSEAUDIO] if sys.platform == "linux" else None,
     )
     device.start(playing)
     return device

@@ -137,9 +137,14 @@ class SessionBus:
         answer = await self.call(BUS, BUS_PATH, BUS, "NameHasOwner", "s", [name])
         return bool(answer[0])
 
+    async def can_start(self, name: str) -> bool:
+        """Whether the bus knows how to start what owns a name, or it runs."""
+        answer = await self.call(BUS, BUS_PATH, BUS, "ListActivatableNames")
+        return name in answer[0] or await self.has_owner(name)
+
     async def _watch(self, bus: MessageBus) -> None:
         try:
-            await bus.wait_for_disconnect()
+            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
         except (OSError, EOFError) as error:
             _logger.warning("the D-Bus session ended: %s", error or type(error).__name__)
         if self.on_lost is not None:

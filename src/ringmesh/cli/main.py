@@ -7,6 +7,7 @@ import sys
 import typer
 
 from ringmesh.cli.admin import app_commands, user_commands
+from ringmesh.cli.agent import agent_commands
 from ringmesh.cli.answer import answer
 from ringmesh.cli.call import call
 from ringmesh.cli.doctor import doctor
@@ -26,6 +27,7 @@ app.command()(call)
 app.command()(answer)
 app.command()(doctor)
 app.command("import")(import_users)
+app.add_typer(agent_commands, name="agent")
 app.add_typer(app_commands, name="app")
 app.add_typer(user_commands, name="user")
 
