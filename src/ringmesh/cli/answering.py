@@ -6,9 +6,9 @@ import asyncio
 import itertools
 from contextlib import AsyncExitStack, ExitStack, suppress
 
-from ringmesh.cli.call_monitor import CallMonitor
+from ringmesh.cli.call_monitor import STATS_INTERVAL, CallMonitor
 from ringmesh.cli.call_options import TEST, AnswerOptions
-from ringmesh.cli.call_report import CallReport
+from ringmesh.cli.call_summary import CallSummary
 from ringmesh.cli.display import Display
 from ringmesh.cli.exit_code import ExitCode
 from ringmesh.cli.running import first_of, on_interrupt
@@ -28,7 +28,8 @@ async def answer_calls(
     """Sign in and take calls until interrupted."""
     if options.send is not None:  # better now than when somebody calls
         open_local_stream(options.send, CallType.VIDEO_CALL, loop=True).close()
-    connecting = connect(server, login=login, password=password, rtc=RTCConfig(max_calls=1))
+    rtc = RTCConfig(max_calls=1, stats_reports_interval=STATS_INTERVAL)
+    connecting = connect(server, login=login, password=password, rtc=rtc)
     async with AsyncExitStack() as stack:
         with display.busy(f"Signing in at {server} as {login}"):
             me = await stack.enter_async_context(connecting)
@@ -40,9 +41,9 @@ async def answer_calls(
             event = await first_of(interrupted.wait(), _next_call(calls))
             if not isinstance(event, ReceiveNewSession):
                 break
-            report = await _take(me, event.session, options, number, interrupted, display)
+            summary = await _take(me, event.session, options, number, interrupted, display)
             if options.once:
-                return report.exit_code(interrupted=interrupted.is_set())
+                return summary.exit_code(interrupted=interrupted.is_set())
             if interrupted.is_set():
                 break
     return ExitCode.OK
@@ -62,7 +63,7 @@ async def _take(
     number: int,
     interrupted: asyncio.Event,
     display: Display,
-) -> CallReport:
+) -> CallSummary:
     """Answer or decline a call and follow it to its end."""
     members = await me.users.get_all_by_ids(session.members_ids)
     names = {person.id: person.login or person.name for person in members}
@@ -73,7 +74,7 @@ async def _take(
         record = record.with_stem(f"{record.stem}-{number}")
     monitor = CallMonitor(session, names, record=record, changed=display.update)
     send = options.send or TEST
-    with ExitStack() as streams, display.call(monitor.report):
+    with ExitStack() as streams, display.call(monitor.summary):
         with suppress(InvalidStateError):  # the caller has given up already
             if options.reject:
                 await session.reject()
@@ -86,8 +87,8 @@ async def _take(
                 await session.accept_call()
                 monitor.answered()
         await monitor.follow(interrupted.wait(), _echo(session, options, streams))
-    display.summary(monitor.report)
-    return monitor.report
+    display.summary(monitor.summary)
+    return monitor.summary
 
 
 async def _echo(session: P2PSession, options: AnswerOptions, streams: ExitStack) -> None:

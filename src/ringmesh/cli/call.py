@@ -49,6 +49,16 @@ def call(
             "the call ends with the file.",
         ),
     ] = None,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Show the statistics of each connection.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write how the call was, and why, as an .html page with charts or as .json.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON for programs.")
     ] = False,
@@ -77,6 +87,9 @@ def call(
     Send a file and record what comes back:
       ringmesh call alice --login bob --send clip.webm --record back.mkv
 
+    See why a call is bad, now and afterwards:
+      ringmesh call alice --login bob --stats --report call.html
+
     Speak with three people for a minute, without video:
       ringmesh call alice carol dave --login bob --audio --duration 60
     """
@@ -86,8 +99,9 @@ def call(
         send=send,
         record=record,
         duration=duration,
+        report=report,
     )
     secret = password_or_ask(password, login)
     from ringmesh.cli.calling import make_call  # media libraries are slow to load
 
-    run(make_call(options, server, login, secret, Display(as_json=as_json)))
+    run(make_call(options, server, login, secret, Display(as_json=as_json, stats=stats)))

@@ -1,4 +1,4 @@
-"""Follows one call: keeps its report up to date and records what comes in."""
+"""Follows one call: keeps its summary up to date and records what comes in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from ringmesh.cli.call_report import CallReport, Person, PersonState
+from ringmesh.cli.call_summary import CallSummary, Person, PersonState
 from ringmesh.cli.running import first_of
 from ringmesh.client import events
 from ringmesh.client.events import Event
@@ -19,17 +19,17 @@ from ringmesh.signals import CallType
 
 _logger = logging.getLogger(__name__)
 
-STATS_INTERVAL = 1.0
-"""Seconds between two looks at the statistics."""
+STATS_INTERVAL = 1000
+"""Milliseconds between two looks at the statistics."""
 
 
 class CallMonitor:
-    """Keeps the report of a call.
+    """Keeps the summary of a call.
 
     Args:
         names: who the people are, by user id.
         record: file for what comes in; with several people each gets one, named after them.
-        changed: called after each change of the report.
+        changed: called after each change of the summary.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class CallMonitor:
         self._recorders: dict[int, Recorder] = {}
         self._first_media: dict[int, Subscription] = {}
         self._events = session.events()
-        self.report = CallReport(
+        self.summary = CallSummary(
             session_id=session.session_id,
             call_type=session.call_type,
             incoming=session.caller_id != session.current_user_id,
@@ -82,17 +82,17 @@ class CallMonitor:
 
     def answered(self) -> None:
         """We have answered: set-up is measured from here."""
-        for person in self.report.people.values():
+        for person in self.summary.people.values():
             person.accepted_at = self._now()
 
     def declined(self) -> None:
         """We have declined."""
-        for person in self.report.people.values():
+        for person in self.summary.people.values():
             person.end(PersonState.REJECTED, self._now())
 
     async def _take_stats(self) -> None:
-        """Look at the statistics of everybody connected."""
-        for person in self.report.people.values():
+        """Look at the statistics of everybody connected, once more."""
+        for person in self.summary.people.values():
             if person.connected_at is None or person.ended_at is not None:
                 continue
             try:
@@ -103,17 +103,19 @@ class CallMonitor:
                 self._changed(person)
 
     async def _watch_stats(self) -> None:
-        while True:
-            await asyncio.sleep(STATS_INTERVAL)
-            await self._take_stats()
+        async for report in self._session.stats_reports:
+            person = self.summary.people[report.user_id]
+            person.take_stats(report.stats)
+            person.quality = self._session.quality(report.user_id)
+            self._changed(person)
 
     async def _note(self, event: Event) -> None:
         if isinstance(event, events.RemoteStreamReceived):
-            self._receive(self.report.people[event.user_id], event.stream)
+            self._receive(self.summary.people[event.user_id], event.stream)
         elif isinstance(event, events.RemoteStreamRemoved):
-            await self._stop_recording(self.report.people[event.user_id])
+            await self._stop_recording(self.summary.people[event.user_id])
         elif isinstance(event, events.UserEvent):
-            person = self.report.people[event.user_id]
+            person = self.summary.people[event.user_id]
             self._note_state(person, event)
             self._changed(person)
 
@@ -151,13 +153,13 @@ class CallMonitor:
             if person.user_id in self._first_media:
                 self._first_media.pop(person.user_id).close()
 
-        video = self.report.call_type is CallType.VIDEO_CALL
+        video = self.summary.call_type is CallType.VIDEO_CALL
         attach = stream.on_video_frame if video else stream.on_audio
         self._first_media[person.user_id] = attach(first)
         if self._record is None:
             return
         path = self._record
-        if len(self.report.people) > 1:
+        if len(self.summary.people) > 1:
             path = path.with_stem(f"{path.stem}-{person.name}")
         person.recording_path = path
         try:
@@ -177,7 +179,7 @@ class CallMonitor:
     async def _end(self) -> None:
         for subscription in self._first_media.values():
             subscription.close()
-        for person in self.report.people.values():
+        for person in self.summary.people.values():
             await self._stop_recording(person)
             if person.connected_at is not None:
                 person.end(PersonState.ENDED, self._now())

@@ -13,13 +13,15 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """Of ``ringmesh call``: whom to call, what to send, where to record, for how many seconds."""
+    """Of ``ringmesh call``: whom to call, what to send, where to record, for how many seconds,
+    where to report."""
 
     users: tuple[str, ...]
     call_type: CallType
     send: str
     record: Path | None
     duration: float | None
+    report: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,17 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 
-from ringmesh.cli.call_monitor import CallMonitor
+from ringmesh.cli.call_monitor import STATS_INTERVAL, CallMonitor
 from ringmesh.cli.call_options import CallOptions
 from ringmesh.cli.display import Display
 from ringmesh.cli.exit_code import ExitCode
 from ringmesh.cli.running import on_interrupt
 from ringmesh.cli.sending import open_local_stream
+from ringmesh.client.config import RTCConfig
 from ringmesh.client.connection import Connection, connect
 from ringmesh.client.events import ConnectedToUser
 from ringmesh.client.models import CubeUser
+from ringmesh.client.report import check_report_path
 from ringmesh.client.session import P2PSession
 from ringmesh.errors import ConfigurationError, InvalidStateError, RequestError
 from ringmesh.media.streams import LocalStream
@@ -24,13 +26,16 @@ async def make_call(
     options: CallOptions, server: str, login: str, password: str, display: Display
 ) -> ExitCode:
     """Sign in, call, talk, sum up."""
+    if options.report is not None:  # better now than after the call
+        check_report_path(options.report)
+    rtc = RTCConfig(stats_reports_interval=STATS_INTERVAL)
     looping = options.duration is not None
     stream = open_local_stream(options.send, options.call_type, loop=looping)
     try:
         async with AsyncExitStack() as stack:
             with display.busy(f"Signing in at {server} as {login}"):
                 me = await stack.enter_async_context(
-                    connect(server, login=login, password=password)
+                    connect(server, login=login, password=password, rtc=rtc)
                 )
             people = [await find_user(me, name) for name in options.users]
             return await _talk(me, people, options, stream, display)
@@ -50,12 +55,15 @@ async def _talk(
     await session.init_local_media_stream(stream)
     monitor = CallMonitor(session, names, record=options.record, changed=display.update)
     interrupted = asyncio.Event()
-    with on_interrupt(interrupted.set), display.call(monitor.report):
+    with on_interrupt(interrupted.set), display.call(monitor.summary):
         display.say(f"Calling {', '.join(names.values())}; press Ctrl-C to hang up")
         await session.start_call()
         await monitor.follow(interrupted.wait(), _all_is_said(session, options, stream))
-    display.summary(monitor.report)
-    return monitor.report.exit_code(interrupted=interrupted.is_set())
+    display.summary(monitor.summary)
+    if options.report is not None:
+        session.report(names).write(options.report)
+        display.say(f"The report is in {options.report}")
+    return monitor.summary.exit_code(interrupted=interrupted.is_set())
 
 
 async def _all_is_said(session: P2PSession, options: CallOptions, stream: LocalStream) -> None:

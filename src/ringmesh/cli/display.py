@@ -16,7 +16,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ringmesh.cli.call_report import CallReport, Person, PersonState
+from ringmesh.cli.call_statistics import stats_lines, stats_table
+from ringmesh.cli.call_summary import CallSummary, Person, PersonState
+from ringmesh.media.stats import PeerStats
 
 LEVEL_CELLS = 12
 """Width of the bar that shows how loud somebody is."""
@@ -36,9 +38,13 @@ class Display:
 
     Args:
         as_json: results are one JSON object per line, and progress is plain.
+        stats: show statistics, too.
     """
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, stats: bool = False) -> None:
+        self._table = stats_table if stats else _table
+        self._stats = stats
+        self._told: PeerStats | None = None
         self._progress = Console(stderr=True, highlight=False, soft_wrap=True)
         self._results = Console(highlight=False, soft_wrap=True)
         self._as_json = as_json
@@ -60,7 +66,7 @@ class Display:
             yield
 
     @contextmanager
-    def call(self, report: CallReport) -> Iterator[None]:
+    def call(self, summary: CallSummary) -> Iterator[None]:
         """Show a call while it runs."""
         self._shown.clear()
         if not self._progress.is_terminal:
@@ -68,7 +74,7 @@ class Display:
             return
         with Live(
             console=self._progress,
-            get_renderable=lambda: _table(report, _now()),
+            get_renderable=lambda: self._table(summary, _now()),
             refresh_per_second=4,
             transient=True,
         ) as self._live:
@@ -77,13 +83,17 @@ class Display:
 
     def update(self, person: Person) -> None:
         """Something about a person changed; without a terminal, say how far we are."""
+        if self._live is None and self._stats and person.stats is not self._told:
+            self._told = person.stats
+            for line in stats_lines(person):
+                self.say(line)
         if self._live is None and self._shown.get(person.user_id) is not person.state:
             self._shown[person.user_id] = person.state
             self.say(f"{person.name}: {person.state.value}")
 
-    def summary(self, report: CallReport) -> None:
+    def summary(self, summary: CallSummary) -> None:
         """How the call went."""
-        facts = report.facts(_now())
+        facts = summary.facts(_now())
         if self._as_json:
             self._results.print(Text(json.dumps(facts)))
             return
@@ -97,18 +107,18 @@ def _now() -> float:
     return time.monotonic()
 
 
-def _table(report: CallReport, now: float) -> RenderableType:
+def _table(summary: CallSummary, now: float) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for heading in ("Who", "State", "Time", "Receiving", "Sending", "Level"):
         table.add_column(heading)
-    for person in list(report.people.values()):
-        rates = person.rates
+    for person in list(summary.people.values()):
+        received, sent = person.receiving, person.sending
         table.add_row(
             Text(person.name),
             Text(person.state.value, style=_STYLES.get(person.state, "")),
             _clock(person.seconds(now)),
-            _kbps(rates.audio_received + rates.video_received),
-            _kbps(rates.audio_sent + rates.video_sent),
+            _kbps(received.audio_kbps + received.video_kbps),
+            _kbps(sent.audio_kbps + sent.video_kbps),
             _level(person),
         )
     return table
@@ -118,8 +128,8 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def _kbps(bits_per_second: float) -> str:
-    return f"{bits_per_second / 1000:.0f} kbit/s"
+def _kbps(kbps: float) -> str:
+    return f"{kbps:.0f} kbit/s"
 
 
 def _level(person: Person) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmesh.cli.exit_code import ExitCode
-from ringmesh.media.stats import Bitrates, PeerStats, bitrates
+from ringmesh.media.figures import ReceivingFigures, SendingFigures, receiving, sending
+from ringmesh.media.quality import MediaDirection, Quality
+from ringmesh.media.stats import PeerStats
 from ringmesh.signals import CallType
 
 if TYPE_CHECKING:  # slow to load
@@ -42,7 +45,9 @@ class Person:
         media_at: when their first picture (in an audio call: sound) was there.
         connected_at: when media could flow.
         ended_at: when it no longer could.
-        rates: bitrates of the last second.
+        receiving: what came in during the last second.
+        sending: what went out.
+        quality: how good it is, by direction.
     """
 
     user_id: int
@@ -53,7 +58,9 @@ class Person:
     connected_at: float | None = None
     ended_at: float | None = None
     stats: PeerStats | None = None
-    rates: Bitrates = field(default_factory=Bitrates)
+    receiving: ReceivingFigures = field(default_factory=ReceivingFigures)
+    sending: SendingFigures = field(default_factory=SendingFigures)
+    quality: Mapping[MediaDirection, Quality] = field(default_factory=dict)
     recording: Recording | None = None
     recording_path: Path | None = None
     recording_error: str | None = None
@@ -61,7 +68,8 @@ class Person:
     def take_stats(self, stats: PeerStats) -> None:
         """Note a snapshot."""
         if self.stats is not None:
-            self.rates = bitrates(self.stats, stats)
+            self.receiving = receiving(self.stats, stats)
+            self.sending = sending(self.stats, stats)
         self.stats = stats
 
     def end(self, state: PersonState, now: float) -> None:
@@ -126,7 +134,7 @@ def _mean_kbps(stats: PeerStats | None, direction: str, seconds: float) -> int |
 
 
 @dataclass(slots=True)
-class CallReport:
+class CallSummary:
     """One call.
 
     Attributes:
