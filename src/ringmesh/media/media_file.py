@@ -179,6 +179,7 @@ class MediaFileWriter:
         encoder.time_base = _CLOCK
         encoder.bit_rate = round(width * height * _BITS_PER_PIXEL)
         encoder.options = _VIDEO_OPTIONS[self._format.video]
+        encoder.thread_count = 1  # libvpx's threads wait for each other in busy loops
 
     def _encode(self, frame: VideoFrame | AudioFrame) -> None:
         if isinstance(frame, VideoFrame):

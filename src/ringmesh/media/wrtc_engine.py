@@ -268,7 +268,7 @@ class WrtcPeerConnection:
 
     def _on_track(self, event: webrtc.RTCTrackEvent) -> None:
         if not self._closed:
-            self._remote.add(event.track)
+            self._remote.add(event.receiver)
             self._callbacks.remote_stream(self._remote.stream)
 
     def _check_open(self) -> None:

@@ -8,6 +8,7 @@ event loop, and costs less. The exact version of wrtc is pinned.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -17,6 +18,7 @@ import wrtc  # type: ignore[import-not-found]
 
 from ringmesh.media.frames import AudioFrame, Pcm, Pixels, VideoFrame
 from ringmesh.media.streams import LocalStream, RemoteStream, Subscription
+from ringmesh.media.wrtc_sync import SoundDelay
 
 _tracks: WeakKeyDictionary[LocalStream, LocalTracks] = WeakKeyDictionary()
 
@@ -138,12 +140,16 @@ class RemoteTracks:
         self.stream = RemoteStream(self._update)
         self._tracks: dict[str, webrtc.MediaStreamTrack] = {}
         self._readers: dict[str, _Reader] = {}
+        self._sound_delay: SoundDelay | None = None
 
-    def add(self, track: webrtc.MediaStreamTrack) -> None:
-        """The opponent has a (new) track of this kind."""
+    def add(self, receiver: webrtc.RTCRtpReceiver) -> None:
+        """The opponent has a (new) track, of the kind of this receiver."""
+        track = receiver.track
         kind = str(track.kind.value)
         self._stop(kind)
         self._tracks[kind] = track
+        if kind == "audio":
+            self._sound_delay = SoundDelay(receiver)
         self.stream.add_track(kind)
         self._update()
 
@@ -153,6 +159,8 @@ class RemoteTracks:
         self.stream.close()
         for kind in list(self._readers):
             self._stop(kind)
+        if self._sound_delay is not None:
+            self._sound_delay.stop()
 
     def _update(self) -> None:
         wanted = {"video": self.stream.wants_video, "audio": self.stream.wants_audio}
@@ -161,7 +169,13 @@ class RemoteTracks:
                 self._stop(kind)
             elif kind not in self._readers:
                 reader = _VideoReader if kind == "video" else _AudioReader
-                self._readers[kind] = reader(track, self.stream)
+                self._readers[kind] = reader(track, self.stream, self._delay)
+        if self._sound_delay is not None:
+            in_step = wanted["video"] and wanted["audio"]
+            (self._sound_delay.start if in_step else self._sound_delay.stop)()
+
+    def _delay(self) -> float:
+        return 0.0 if self._sound_delay is None else self._sound_delay.seconds
 
     def _stop(self, kind: str) -> None:
         reader = self._readers.pop(kind, None)
@@ -178,8 +192,14 @@ class _Reader(webrtc.MediaStreamTrackProcessor):
 
     max_queued: int
 
-    def __init__(self, track: webrtc.MediaStreamTrack, stream: RemoteStream) -> None:
+    def __init__(
+        self,
+        track: webrtc.MediaStreamTrack,
+        stream: RemoteStream,
+        sound_delay: Callable[[], float],
+    ) -> None:
         self._stream: RemoteStream | None = stream
+        self._sound_delay = sound_delay
         super().__init__(webrtc.MediaStreamTrackProcessorInit(track, self.max_queued))
         asyncio.get_running_loop().call_soon(self._read_all)
 
@@ -206,7 +226,8 @@ class _VideoReader(_Reader):
 
     def _hand_over(self, stream: RemoteStream, item: tuple[Any, ...]) -> None:
         buffer, timestamp_us, rotation, _ = item
-        stream.deliver_video(NativeVideoFrame(buffer, timestamp_us / 1e6, rotation))
+        timestamp = timestamp_us / 1e6 + self._sound_delay()
+        stream.deliver_video(NativeVideoFrame(buffer, timestamp, rotation))
 
 
 class _AudioReader(_Reader):
