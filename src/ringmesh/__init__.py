@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         QualityChanged,
         ReceiveHungUpFromUser,
         ReceiveNewSession,
+        RecordingChanged,
         RemoteStreamReceived,
         RemoteStreamRemoved,
         ScreenSharingEnded,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         UserRinging,
     )
     from ringmesh.client.models import CubeSession, CubeUser
+    from ringmesh.client.recording import CallRecording
     from ringmesh.client.report import CallReport
     from ringmesh.client.rest import RestClient
     from ringmesh.client.screen_sharing import list_capture_sources
@@ -116,6 +118,7 @@ _MODULES = {
         "QualityChanged",
         "ReceiveHungUpFromUser",
         "ReceiveNewSession",
+        "RecordingChanged",
         "RemoteStreamReceived",
         "RemoteStreamRemoved",
         "ScreenSharingEnded",
@@ -127,6 +130,7 @@ _MODULES = {
         "CubeSession",
         "CubeUser",
     ),
+    "ringmesh.client.recording": ("CallRecording",),
     "ringmesh.client.report": ("CallReport",),
     "ringmesh.client.rest": ("RestClient",),
     "ringmesh.client.screen_sharing": ("list_capture_sources",),
@@ -203,6 +207,7 @@ __all__ = [
     "AudioFrame",
     "AuthenticationError",
     "CallAcceptedByUser",
+    "CallRecording",
     "CallRejectedByUser",
     "CallReport",
     "CallType",
@@ -258,6 +263,7 @@ __all__ = [
     "ReceivedStats",
     "Recorder",
     "Recording",
+    "RecordingChanged",
     "RemoteStream",
     "RemoteStreamReceived",
     "RemoteStreamRemoved",
