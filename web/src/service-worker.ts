@@ -49,7 +49,7 @@ async function clicked({kind, ring}: Shown, action: string): Promise<void> {
   }
   const ask = action === 'accept' ? 'accept' : 'open';
   const page = await taken({ask, ring});
-  if (page && (await focused([page]))) return;
+  if (page) return void (await focused([page]));
   const {sessionId, ticket} = ring;
   await self.clients.openWindow(`./#${new URLSearchParams({answer: ask, session: sessionId, ticket})}`);
 }

@@ -77,7 +77,8 @@ class WebSender:
             now=int(self._clock()),
             expires_at=push.expires_at,
         )
-        extras = {"ticket": ticket, "expires_at": push.expires_at}
+        user_id = push.subscription.user_id
+        extras = {"ticket": ticket, "expires_at": push.expires_at, "user_id": user_id}
         content = Translated({**translated.content, **extras}).encode()
         return content if len(content) <= MAX_PLAINTEXT else translated.encode()
 
