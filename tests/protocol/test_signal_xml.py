@@ -30,6 +30,7 @@ from ringmesh.signals import (
     IceRestart,
     IceRestartAccept,
     IceRestartRequest,
+    RecordingNotice,
     Reject,
     Ringing,
     Signal,
@@ -359,3 +360,47 @@ def test_no_white_space_between_elements() -> None:
     frame = encode_signal(Reject(**BASE, user_info={"busy": "true"}), TO, ID)
     assert not re.search(r">\s+<", frame)
     assert write(read(frame)) == frame
+
+
+def system_message(*fields: str) -> Element:
+    """A message of an application, with these fields."""
+    module = "<moduleIdentifier>SystemNotifications</moduleIdentifier>"
+    params = f"<extraParams>{module}{''.join(fields)}</extraParams>"
+    return read(f"<message type='headline'>{params}</message>")
+
+
+@pytest.mark.parametrize("recording", [True, False])
+def test_recording_notice(recording: bool) -> None:
+    """It is a system message of two fields, which call logic of SDKs does not look at."""
+    notice = RecordingNotice(session_id="s-1", recording=recording)
+    message = read(encode_signal(notice, TO, ID))
+    assert decode_signal(message) == notice
+    params = message.child("extraParams")
+    assert params is not None
+    assert {each.name: each.text for each in params.children} == {
+        "moduleIdentifier": "SystemNotifications",
+        "call": "s-1",
+        "recording": "on" if recording else "off",
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("<call>s</call>",),
+        ("<recording>on</recording>",),
+        ("<call/>", "<recording>on</recording>"),
+        ("<call>s</call>", "<recording>yes</recording>"),
+        ("<call>s</call>", "<mic>off</mic>", "<screen>on</screen>"),
+    ],
+)
+def test_other_system_messages_are_the_applications(fields: tuple[str, ...]) -> None:
+    """What is not exactly a notice is left to whom it is for."""
+    assert decode_signal(system_message(*fields)) is None
+
+
+def test_a_notice_for_an_endless_session_id_is_refused() -> None:
+    """The bound of all short fields holds."""
+    long = "s" * (MAX_FIELD_LENGTH + 1)
+    with pytest.raises(SignalError):
+        decode_signal(system_message(f"<call>{long}</call>", "<recording>on</recording>"))
