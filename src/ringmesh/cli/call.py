@@ -32,6 +32,13 @@ def call(
             metavar="FILE|test", help="Media file to send, or a test picture with a tone."
         ),
     ] = TEST,
+    screen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Show this screen or window (see ringmesh screens) in place of those pictures.",
+        ),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -90,6 +97,9 @@ def call(
     See why a call is bad, now and afterwards:
       ringmesh call alice --login bob --stats --report call.html
 
+    Show the first screen:
+      ringmesh call alice --login bob --screen screen:1
+
     Speak with three people for a minute, without video:
       ringmesh call alice carol dave --login bob --audio --duration 60
     """
@@ -97,6 +107,7 @@ def call(
         users=tuple(users),
         call_type=CallType.AUDIO_CALL if audio else CallType.VIDEO_CALL,
         send=send,
+        screen=screen,
         record=record,
         duration=duration,
         report=report,

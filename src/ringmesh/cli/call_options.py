@@ -13,12 +13,13 @@ TEST = "test"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """Of ``ringmesh call``: whom to call, what to send, where to record, for how many seconds,
-    where to report."""
+    """Of ``ringmesh call``: whom to call, what to send and share, where to record, for how many
+    seconds, where to report."""
 
     users: tuple[str, ...]
     call_type: CallType
     send: str
+    screen: str | None
     record: Path | None
     duration: float | None
     report: Path | None

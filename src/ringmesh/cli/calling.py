@@ -53,6 +53,8 @@ async def _talk(
     names = {person.id: person.login or person.name for person in people}
     session = me.calls.create_call_session(options.call_type, names)
     await session.init_local_media_stream(stream)
+    if options.screen is not None:
+        await session.start_screen_sharing(options.screen)
     monitor = CallMonitor(session, names, record=options.record, changed=display.update)
     interrupted = asyncio.Event()
     with on_interrupt(interrupted.set), display.call(monitor.summary):

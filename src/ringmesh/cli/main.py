@@ -13,6 +13,7 @@ from ringmesh.cli.call import call
 from ringmesh.cli.doctor import doctor
 from ringmesh.cli.exit_code import exit_code_of
 from ringmesh.cli.import_users import import_users
+from ringmesh.cli.screens import screens
 from ringmesh.cli.serve import serve
 from ringmesh.errors import RingmeshError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(call)
 app.command()(answer)
+app.command()(screens)
 app.command()(doctor)
 app.command("import")(import_users)
 app.add_typer(agent_commands, name="agent")
