@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -46,13 +47,14 @@ class Program:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    async def says(self, text: str) -> None:
+    async def says(self, text: str, times: int = 1) -> None:
         """Wait until it has written this."""
 
         async def said() -> bool:
-            if self.process.returncode is not None and text not in self.output():
+            count = self.output().count(text)
+            if self.process.returncode is not None and count < times:
                 raise AssertionError(f"ended without saying {text!r}:\n{self.output()}")
-            return text in self.output()
+            return count >= times
 
         await until(said, lambda: f"{text!r} in:\n{self.output()}")
 
@@ -60,6 +62,10 @@ class Program:
         """Send a signal and wait for the end; the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
+        return await self.ends()
+
+    async def ends(self) -> int:
+        """Wait for the end; the exit code."""
         async with asyncio.timeout(LIMIT):
             return await self.process.wait()
 
@@ -179,6 +185,24 @@ class Desktop:
     async def has_owner(self, name: str) -> bool:
         bus = "org.freedesktop.DBus"
         return (await self.call(bus, "/org/freedesktop/DBus", bus, "NameHasOwner", name))[0]
+
+    @asynccontextmanager
+    async def sound(self) -> AsyncIterator[Callable[[int], Awaitable[bool]]]:
+        """A sound server; tells whether so many streams play."""
+        path = f"{self.folder}/run/sound"
+        self.environment["PULSE_SERVER"] = f"unix:{path}"
+        await self.start(
+            *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"),
+            f"--load=module-native-protocol-unix socket={path} auth-anonymous=1",
+            "--load=module-null-sink norewinds=1",
+        )
+
+        async def plays(number: int) -> bool:
+            code, output = await self.run("pactl", "list", "short", "sink-inputs")
+            return code == 0 and len(output.splitlines()) == number
+
+        await until(lambda: plays(0), lambda: "the sound server")
+        yield plays
 
     async def dunst(self) -> Dunst:
         """Start dunst."""

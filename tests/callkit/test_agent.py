@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import pytest
 
 import ringmesh
+from ringmesh.server.app import Server
+from ringmesh.server.settings import load_settings
 from tests.callkit.conftest import Home
-from tests.callkit.desktop import LIMIT
+from tests.callkit.desktop import LIMIT, ringmesh_command, until
 
 
 async def ring(me: ringmesh.Connection, home: Home) -> ringmesh.P2PSession:
@@ -47,3 +52,163 @@ async def test_decline_reaches_the_caller(home: Home, daemon: str) -> None:
         assert event.user_id == home.ids["bob"]
         await shown.shows(0)
     assert not home.diary.exists()
+
+
+async def test_a_cancelled_call_leaves_the_screen(home: Home) -> None:
+    """When the caller gives up the notification goes, and the application stays closed."""
+    dunst = await home.desktop.dunst()
+    await home.agent()
+    async with home.person("alice") as alice:
+        session = await ring(alice, home)
+        await dunst.shows(1)
+        await session.hang_up()
+        await dunst.shows(0)
+    assert not home.diary.exists()
+
+
+async def test_another_device_takes_the_call(home: Home) -> None:
+    """The agent neither answers nor is busy: two callers ring, and Bob's other device takes one."""
+    dunst = await home.desktop.dunst()
+    await home.agent()
+    async with (
+        home.person("bob") as bob,
+        home.person("alice") as alice,
+        home.person("carol") as carol,
+    ):
+        taken = bob.calls.wait_for(ringmesh.ReceiveNewSession, timeout=LIMIT)
+        first = await ring(alice, home)
+        there = (await taken).session
+        await dunst.shows(1)
+        second = await ring(carol, home)
+        await dunst.shows(2)
+        await there.accept_call()
+        await first.wait_for(ringmesh.ConnectedToUser, timeout=LIMIT)
+        await dunst.shows(1)
+        assert second.state is ringmesh.SessionState.PENDING
+        await second.hang_up()
+        await dunst.shows(0)
+        await first.hang_up()
+    assert not home.diary.exists()
+
+
+async def test_the_daemon_dies_while_it_rings(home: Home) -> None:
+    """A new notification daemon shows the call that the old one showed, and its buttons work."""
+    dunst = await home.desktop.dunst()
+    await home.agent()
+    async with home.person("alice") as alice:
+        session = await ring(alice, home)
+        await dunst.shows(1)
+        await dunst.program.stop(9)
+        mate = await home.desktop.mate()
+        await mate.shows(1)
+        await mate.press("Decline")
+        await session.wait_for(ringmesh.CallRejectedByUser, timeout=LIMIT)
+
+
+async def test_an_application_that_cannot_start(home: Home) -> None:
+    """Accept with an application that the bus cannot start rings on, and says so."""
+    dunst = await home.desktop.dunst()
+    await home.install("--exec", "/nonexistent")
+    agent = await home.desktop.start(*ringmesh_command("agent"))
+    await agent.says("waiting for calls")
+    async with home.person("alice") as alice:
+        session = await ring(alice, home)
+        await dunst.shows(1)
+        await dunst.press("Accept")
+        await agent.says("cannot be started")
+        await dunst.shows(1)
+        await dunst.press("Decline")
+        await session.wait_for(ringmesh.CallRejectedByUser, timeout=LIMIT)
+
+
+async def test_restarts_while_it_rings(home: Home) -> None:
+    """An agent that comes back rings for a call that still rings, and declines what was declined;
+    what happened while the application was closed is told when it starts."""
+    dunst = await home.desktop.dunst()
+    agent = await home.agent()
+    async with home.person("alice") as alice:
+        session = await ring(alice, home)
+        await dunst.shows(1)
+        await agent.stop(9)
+        await home.desktop.run("dunstctl", "close-all")
+        agent = await home.desktop.start(*ringmesh_command("agent"))
+        await dunst.shows(1)
+        await dunst.press("Decline")
+        await session.wait_for(ringmesh.CallRejectedByUser, timeout=LIMIT)
+        assert await agent.stop() == 0
+
+        await home.desktop.start(*shlex.split(home.application()))
+        await home.writes("ready")
+        diary = home.diary.read_text()
+        assert "missed alice" in diary
+        assert "declined alice" in diary
+
+
+async def test_an_application_that_runs_rings_itself(home: Home) -> None:
+    """While the application runs the agent leaves the ringing to it; one call rings once."""
+    dunst = await home.desktop.dunst()
+    agent = await home.agent()
+    application = await home.desktop.start(*shlex.split(home.application()))
+    await home.writes("ready")
+    async with home.person("alice") as alice:
+        session = await ring(alice, home)
+        await home.writes("incoming User")
+        await agent.says("rings in the application")
+        assert await dunst.count() == 0
+        await session.hang_up()
+        await home.writes("ended")
+        assert await application.ends() == 0
+
+
+async def test_the_agent_is_small_and_ends_in_order(home: Home) -> None:
+    """No media library is loaded, memory stays small, a second agent is refused, and SIGTERM takes
+    what is shown away."""
+    dunst = await home.desktop.dunst()
+    agent = await home.agent()
+    process = Path(f"/proc/{agent.process.pid}")
+    async with home.person("alice") as alice:
+        maps = (process / "maps").read_text()
+        assert not [name for name in ("numpy", "miniaudio") if name in maps]
+        await ring(alice, home)
+        await dunst.shows(1)
+        maps = (process / "maps").read_text()
+        assert not [name for name in ("webrtc", "wrtc", "/av/") if name in maps]
+        resident = int((process / "status").read_text().split("VmRSS:")[1].split()[0])
+        assert resident < 90_000, f"{resident} kB"
+        print(f"resident: {resident} kB")
+        code, output = await home.desktop.ringmesh("agent")
+        assert code == 1
+        assert "runs already" in output
+        code, output = await home.desktop.ringmesh("agent", "status")
+        assert (code, "running" in output) == (0, True), output
+        assert "bob-demo" not in output
+        assert await agent.stop() == 0
+        await dunst.shows(0)
+        assert "Traceback" not in agent.output()
+
+
+async def test_the_server_comes_back(home: Home, tmp_path: Path) -> None:
+    """The agent outlives a restart of the server, and rings again."""
+    dunst = await home.desktop.dunst()
+    agent = await home.agent()
+    port = int(home.server.url.rpartition(":")[2])
+    await home.server.stop()
+    await agent.says("reconnecting")
+    async with Server(tmp_path / "server", load_settings(port=port)):
+        await agent.says("state=ready", times=2)
+        async with home.person("alice") as alice:
+            await ring(alice, home)
+            await dunst.shows(1)
+
+
+async def test_it_rings_aloud(home: Home) -> None:
+    """The ring tone plays while it rings, on the sound server of the desktop, and not after."""
+    dunst = await home.desktop.dunst()
+    async with home.desktop.sound() as streams:
+        await home.agent()
+        async with home.person("alice") as alice:
+            session = await ring(alice, home)
+            await dunst.shows(1)
+            await until(lambda: streams(1), lambda: "a tone")
+            await session.hang_up()
+            await until(lambda: streams(0), lambda: "silence")

@@ -107,7 +107,10 @@ class Agent:
     async def _ring(self, call: HeardCall) -> None:
         """Ring, unless the call was settled on this machine or the application rings itself."""
         event = await self._describe(call)
-        if not await self._is_ours(call, event) or call.end_reason is not None:
+        if not await self._is_ours(call, event):
+            _logger.info("call %s rings in the application, or was settled", event.session_id)
+            return
+        if call.end_reason is not None:
             return
         self._rings[event.session_id] = _Ring(call, event)
         attempt(lambda: self._store.tell_later(What.INCOMING, event), None)

@@ -8,6 +8,7 @@ import math
 import sys
 from array import array
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,8 @@ class RingTone:
 
     @staticmethod
     def is_available() -> bool:
-        """Whether miniaudio is installed."""
-        try:
-            import miniaudio  # noqa: F401
-        except ImportError:
-            return False
-        return True
+        """Whether miniaudio is installed. It is loaded when something rings, in a thread."""
+        return find_spec("miniaudio") is not None
 
     def play(self, path: Path | None) -> None:
         """Begin, or go on."""
