@@ -1,6 +1,8 @@
 """The outbox: takes pushes from the store, has them sent, and notes what came of it.
 
-Each channel has a lane of its own, so that a provider who does not answer holds up nobody else's.
+Each channel has two lanes, so that a provider who does not answer holds up nobody else's pushes,
+and a message for thousands holds up no call: what is about calls has a lane of its own, and the
+other one sends little at once, since all of it is work for the loop that carries the signals too.
 A push is claimed before it is sent and noted after; what is claimed when the process dies is sent
 again, since nobody knows whether it got out. Nothing else is ever sent twice.
 """
@@ -8,6 +10,7 @@ again, since nobody knows whether it got out. Nothing else is ever sent twice.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
@@ -20,7 +23,10 @@ from ringmesh.server.push.records import Claimed, Note, State
 from ringmesh.server.store.push import PushStore
 
 IN_FLIGHT = 48
-"""Pushes of one channel that are being sent at once."""
+"""Pushes about calls that are being sent on one channel at once."""
+
+OTHERS_IN_FLIGHT = 6
+"""The same for all others."""
 
 SEND_SECONDS = 15.0
 FIRST_RETRY_SECONDS = 1.0
@@ -36,7 +42,10 @@ _STATES = {
     Status.NOT_CONFIGURED: State.NOT_CONFIGURED,
 }
 
-_Notes: TypeAlias = asyncio.Queue[tuple[Note, Channel | None]]
+LaneKey: TypeAlias = tuple[Channel, bool]
+"""A channel, and whether what is sent there is about calls."""
+
+_Notes: TypeAlias = asyncio.Queue[tuple[Note, LaneKey | None]]
 """What came of an attempt, and the lane that has something to do because of it."""
 
 _logger = structlog.get_logger(__name__)
@@ -60,10 +69,10 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._notes: _Notes = asyncio.Queue(len(Channel) * IN_FLIGHT)
+        self._notes: _Notes = asyncio.Queue(2 * len(Channel) * IN_FLIGHT)
         self._lanes = {
-            channel: _Lane(channel, store, find_sender, self._notes, metrics, clock)
-            for channel in Channel
+            key: _Lane(key, store, find_sender, self._notes, metrics, clock)
+            for key in itertools.product(Channel, (True, False))
         }
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,16 +82,16 @@ class Outbox:
         if again:
             _logger.warning("pushes are sent again after a crash", count=again)
         self._tasks = [
-            asyncio.create_task(lane.run(), name=f"push {channel}")
-            for channel, lane in self._lanes.items()
+            asyncio.create_task(lane.run(), name=f"push {key[0]}")
+            for key, lane in self._lanes.items()
         ]
         self._tasks.append(asyncio.create_task(self._keep_notes(), name="push notes"))
         self._tasks.append(asyncio.create_task(self._look_after(), name="push expiry"))
 
-    def wake(self, channels: Iterable[Channel]) -> None:
+    def wake(self, channels: Iterable[Channel], *, about_calls: bool) -> None:
         """There is something new to send on these."""
         for channel in channels:
-            self._lanes[channel].wake()
+            self._lanes[channel, about_calls].wake()
 
     async def close(self, seconds: float = SEND_SECONDS) -> None:
         """Claim no more, wait for what is being sent, note it. Idempotent."""
@@ -111,7 +120,8 @@ class Outbox:
             await self._keep([note for note, _ in taken])
             for _ in taken:
                 self._notes.task_done()
-            self.wake({channel for _, channel in taken if channel is not None})
+            for key in {key for _, key in taken if key is not None}:
+                self._lanes[key].wake()
 
     async def _keep(self, notes: list[Note]) -> None:
         try:
@@ -132,18 +142,20 @@ class Outbox:
 
 
 class _Lane:
-    """One channel: claims as much as it can send at once."""
+    """Claims as much as it can send at once."""
 
     def __init__(
         self,
-        channel: Channel,
+        key: LaneKey,
         store: PushStore,
         find_sender: Callable[[int, Channel], Sender | None],
         notes: _Notes,
         metrics: PushMetrics,
         clock: Callable[[], float],
     ) -> None:
-        self._channel = channel
+        self._key = key
+        self._channel, about_calls = key
+        self._most = IN_FLIGHT if about_calls else OTHERS_IN_FLIGHT
         self._store = store
         self._find_sender = find_sender
         self._notes = notes
@@ -187,19 +199,19 @@ class _Lane:
                 task.cancel()
 
     async def _claim(self) -> list[Claimed]:
-        free = IN_FLIGHT - len(self._sending)
+        free = self._most - len(self._sending)
         if free <= 0:
             return []
-        claimed = await self._store.claim(self._channel, self._now_ms(), free)
+        claimed = await self._store.claim(*self._key, self._now_ms(), free)
         self._more = len(claimed) == free
         return claimed
 
     async def _wait(self) -> None:
         """Until there is news, or the next retry is due."""
         seconds = _IDLE_SECONDS
-        if len(self._sending) < IN_FLIGHT:
+        if len(self._sending) < self._most:
             now_ms = self._now_ms()
-            due = await self._store.next_due_ms(self._channel, now_ms)
+            due = await self._store.next_due_ms(*self._key, now_ms)
             if due is not None:
                 seconds = min(seconds, (due - now_ms) / 1000)
         try:
@@ -226,7 +238,7 @@ class _Lane:
             outcome = await _attempt(sender, claimed)
         note = self._note(claimed, outcome)
         again = note.state is State.QUEUED or push.kind is Kind.START  # its cancel may wait
-        await self._notes.put((note, self._channel if again else None))
+        await self._notes.put((note, self._key if again else None))
         if note.state is not State.QUEUED:
             self._metrics.ended(note.state, 1)
         if note.state is State.DELIVERED:

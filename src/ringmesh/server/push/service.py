@@ -157,6 +157,9 @@ class PushService:
         now = self._clock()
         if kind is Kind.START and tag is not None:
             callee_ids = self._still_ringing(user, tag, callee_ids)
+        if kind is Kind.CANCEL and tag is not None:
+            app = user.application_id
+            await self._store.withdraw_start(app, user.id, tag, callee_ids, int(now * 1000))
         event = Event(
             application_id=user.application_id,
             user_id=user.id,
@@ -182,7 +185,7 @@ class PushService:
         number, pushes = await self._store.add_event(event, recipients)
         channels = tuple(sorted({one.channel for one in recipients}))
         self.metrics.accepted += pushes
-        self._outbox.wake(channels)
+        self._outbox.wake(channels, about_calls=event.kind is not Kind.OTHER)
         return Posted(number, event, channels, pushes)
 
     async def _recipients(self, application_id: int, request: EventInput) -> list[int]:

@@ -170,12 +170,14 @@ class PushStore:
 
         return await self._write(add)
 
-    async def claim(self, channel: Channel, now_ms: int, limit: int) -> list[Claimed]:
-        """Take pushes that are due, those about calls first.
+    async def claim(
+        self, channel: Channel, about_calls: bool, now_ms: int, limit: int
+    ) -> list[Claimed]:
+        """Take pushes that are due, about calls or others.
 
-        The cancel of a ring waits until nobody sends that ring any more.
+        The cancel of a ring waits until that ring is out.
         """
-        ids = _due(channel, now_ms, limit)
+        ids = _due(channel, about_calls, now_ms, limit)
         taken = (
             update(pushes)
             .where(pushes.c.id.in_(ids))
@@ -197,10 +199,14 @@ class PushStore:
 
         return await self._write(take)
 
-    async def next_due_ms(self, channel: Channel, after_ms: int) -> int | None:
+    async def next_due_ms(self, channel: Channel, about_calls: bool, after_ms: int) -> int | None:
         """When the next push of a channel that is not due yet becomes so."""
-        waiting = pushes.c.state == State.QUEUED, pushes.c.channel == channel
-        query = select(func.min(pushes.c.due_at)).where(*waiting, pushes.c.due_at > after_ms)
+        query = select(func.min(pushes.c.due_at)).where(
+            pushes.c.state == State.QUEUED,
+            pushes.c.channel == channel,
+            pushes.c.about_call.is_(about_calls),
+            pushes.c.due_at > after_ms,
+        )
         rows = await self._read(query)
         return None if rows[0][0] is None else int(rows[0][0])
 
@@ -375,10 +381,10 @@ class PushStore:
         return await asyncio.get_running_loop().run_in_executor(self._writer, write)
 
 
-def _due(channel: Channel, now_ms: int, limit: int) -> Any:
+def _due(channel: Channel, about_calls: bool, now_ms: int, limit: int) -> Any:
     event = events.alias("its_event")
     start, start_event = pushes.alias("start"), events.alias("start_event")
-    still_sent = (
+    not_out = (
         select(start.c.id)
         .join(start_event, start_event.c.id == start.c.event_id)
         .where(
@@ -386,7 +392,7 @@ def _due(channel: Channel, now_ms: int, limit: int) -> Any:
             start_event.c.tag == event.c.tag,
             start_event.c.kind == Kind.START,
             start.c.subscription_id == pushes.c.subscription_id,
-            start.c.state == State.CLAIMED,
+            start.c.state.in_((State.QUEUED, State.CLAIMED)),
         )
         .exists()
     )
@@ -396,11 +402,12 @@ def _due(channel: Channel, now_ms: int, limit: int) -> Any:
         .where(
             pushes.c.state == State.QUEUED,
             pushes.c.channel == channel,
+            pushes.c.about_call.is_(about_calls),
             pushes.c.due_at <= now_ms,
             pushes.c.expires_at > now_ms // 1000,
-            or_(event.c.kind != Kind.CANCEL, ~still_sent),
+            or_(event.c.kind != Kind.CANCEL, ~not_out),
         )
-        .order_by(pushes.c.later, pushes.c.due_at)
+        .order_by(pushes.c.due_at)
         .limit(limit)
     )
 
@@ -422,7 +429,7 @@ def _claimed_rows(numbers: Sequence[int]) -> Any:
         .join(events, events.c.id == pushes.c.event_id)
         .join(subscriptions, subscriptions.c.id == pushes.c.subscription_id)
         .where(pushes.c.id.in_(numbers))
-        .order_by(pushes.c.later, pushes.c.due_at)
+        .order_by(pushes.c.due_at)
     )
 
 
@@ -481,7 +488,7 @@ def _push_columns(event: Event, event_id: int, subscription: Subscription) -> di
         "channel": subscription.channel,
         "state": State.EXPIRED if late else State.QUEUED,
         "withdrawn": False,
-        "later": event.kind is Kind.OTHER,
+        "about_call": event.kind is not Kind.OTHER,
         "attempts": 0,
         "due_at": event.created_ms,
         "expires_at": event.expires_at,

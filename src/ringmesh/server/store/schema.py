@@ -150,13 +150,13 @@ pushes = Table(
     Column("channel", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("withdrawn", Boolean, nullable=False),  # while it was being sent
-    Column("later", Boolean, nullable=False),  # whether those about calls go before
+    Column("about_call", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),  # milliseconds
     Column("expires_at", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("done_at", BigInteger),
-    Index("pushes_due", "state", "channel", "later", "due_at"),
+    Index("pushes_due", "state", "channel", "about_call", "due_at"),
     Index("pushes_by_event", "event_id", "subscription_id"),
     sqlite_autoincrement=True,
 )

@@ -86,7 +86,7 @@ def _create_outbox() -> None:
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("withdrawn", sa.Boolean, nullable=False),
-        sa.Column("later", sa.Boolean, nullable=False),
+        sa.Column("about_call", sa.Boolean, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
@@ -94,5 +94,5 @@ def _create_outbox() -> None:
         sa.Column("done_at", sa.BigInteger),
         sqlite_autoincrement=True,
     )
-    op.create_index("pushes_due", "pushes", ["state", "channel", "later", "due_at"])
+    op.create_index("pushes_due", "pushes", ["state", "channel", "about_call", "due_at"])
     op.create_index("pushes_by_event", "pushes", ["event_id", "subscription_id"])
