@@ -137,7 +137,7 @@ class ConnectionClosedForUser(UserEvent):
 
 @dataclass(frozen=True, slots=True)
 class QualityChanged(UserEvent):
-    """Sound and picture became better or worse in one direction.
+    """Sound and picture became better or worse in one direction, or for another cause.
 
     Told while `RTCConfig.stats_reports_interval` is not 0.
     """
