@@ -14,12 +14,12 @@ from ringmesh.media.sources import PacedSource
 LIMIT = 90.0
 """Seconds for a rate to settle."""
 
-WINDOW = 6.0
+WINDOW = 4.0
 """Seconds over which bytes are counted."""
 
 TOLERANCE = 0.1
-LASTING = 3
-"""Windows, two seconds apart, in which the rate must be right."""
+LASTING = 4
+"""Windows, a second apart, in which the rate must be right."""
 
 
 class HardPicture(PacedSource):
@@ -69,7 +69,7 @@ async def carries(
                     rates.append(round((history[-1][1] - history[0][1]) * 8 / seconds / 1000))
                     if len(rates) >= LASTING and all(low <= r <= high for r in rates[-LASTING:]):
                         return
-                await asyncio.sleep(2)
+                await asyncio.sleep(1)
     except TimeoutError:
         raise AssertionError(f"{kind} is to be {low} to {high} kbit/s, was {rates}") from None
 

@@ -122,12 +122,30 @@ function pictureTrack() {
 // The picture code of ringmesh.media.synthetic: 28 cells in the upper quarter.
 const CELLS = 28;
 
+// From now on the picture is noise, too: worth several Mbit/s.
+let noise = [];
+peer.makeHard = () => {
+  noise = Array.from({length: 12}, () => {
+    const canvas = new OffscreenCanvas(640, 360);
+    const context = canvas.getContext('2d', {alpha: false});
+    for (let x = 0; x < 640; x += 16) {
+      for (let y = 0; y < 360; y += 16) {
+        context.fillStyle = `rgb(${[0, 0, 0].map(() => Math.floor(Math.random() * 256)).join(' ')})`;
+        context.fillRect(x, y, 16, 16);
+      }
+    }
+    return canvas;
+  });
+};
+peer.setMaxBandwidth = (id, kbps) => sessionOf(id).setMaxBandwidth(kbps);
+
 function drawCounter(context, counter) {
   const {width, height} = context.canvas;
   const value = peer.local.streamId * 65536 + counter % 65536;
   const bits = '10' + value.toString(2).padStart(20, '0') + (value % 61).toString(2).padStart(6, '0');
   context.fillStyle = `hsl(${counter * 3 % 360} 60% 45%)`;
   context.fillRect(0, height / 4, width, height * 3 / 4);
+  if (noise.length) context.drawImage(noise[counter % noise.length], 0, height / 4);
   for (let cell = 0; cell < CELLS; cell++) {
     context.fillStyle = bits[cell] === '1' ? '#fff' : '#000';
     context.fillRect(Math.floor(cell * width / CELLS), 0, Math.ceil(width / CELLS) + 1, height / 4);
