@@ -20,6 +20,11 @@ from tests.push.host import World, world
 from tests.push.provider import Certificate, make_certificate
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--push-crashes N``: see `test_crashes`."""
+    parser.addoption("--push-crashes", type=int, default=None, help="how often to kill the server")
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """What the providers show and the senders trust."""
