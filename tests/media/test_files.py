@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -16,7 +15,6 @@ import pytest
 from ringmesh.errors import InvalidStateError, MediaError
 from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.composer import fit
-from ringmesh.media.file_source import from_av_audio
 from ringmesh.media.frames import AudioFrame, VideoFrame
 from ringmesh.media.media_file import FORMATS, MediaFileWriter
 from ringmesh.media.recorder import Recorder
@@ -30,40 +28,8 @@ from ringmesh.media.synthetic import (
     read_code,
 )
 
+from .decoding import decoded
 from .peers import LIMIT, first_frame, hear_until, joined, media_threads, until
-
-
-@dataclass
-class Contents:
-    """A decoded file: pictures with their seconds, and all its sound."""
-
-    frames: list[tuple[float, VideoFrame]]
-    samples: np.ndarray
-    audio_start: float
-
-    @property
-    def counters(self) -> list[int | None]:
-        """The frame counters that can be read."""
-        codes = [read_code(frame) for _, frame in self.frames]
-        return [code.counter if code else None for code in codes]
-
-
-def decoded(path: Path) -> Contents:
-    """Decode a whole file."""
-    frames: list[tuple[float, VideoFrame]] = []
-    pieces: list[np.ndarray] = []
-    audio_start = -1.0
-    with av.open(str(path)) as container:
-        for frame in container.decode():
-            if isinstance(frame, av.VideoFrame):
-                frames.append((frame.time, VideoFrame.from_av(frame)))
-            else:
-                if audio_start < 0:
-                    audio_start = frame.time
-                block = from_av_audio(frame, 0)
-                pieces.append(block.samples if block.channels == 1 else block.samples[:, 0])
-    samples = np.concatenate(pieces) if pieces else np.empty(0, np.int16)
-    return Contents(frames, samples, audio_start)
 
 
 def write_clip(

@@ -25,7 +25,7 @@ def grid(shapes: Sequence[tuple[int, int]], width: int, height: int) -> list[Rec
     if not shapes:
         return []
     columns = max(
-        range(1, len(shapes) + 1),
+        reversed(range(1, len(shapes) + 1)),  # rather side by side than one below the other
         key=lambda columns: _shown(shapes, _cell(len(shapes), columns, width, height)),
     )
     cell_width, cell_height = _cell(len(shapes), columns, width, height)
@@ -54,8 +54,9 @@ def _cell(count: int, columns: int, width: int, height: int) -> tuple[int, int]:
     return width // columns & ~1, height // rows & ~1
 
 
-def _shown(shapes: Sequence[tuple[int, int]], cell: tuple[int, int]) -> float:
+def _shown(shapes: Sequence[tuple[int, int]], cell: tuple[int, int]) -> int:
     """The area that is filled with pictures."""
     return sum(
-        shape[0] * shape[1] * min(cell[0] / shape[0], cell[1] / shape[1]) ** 2 for shape in shapes
+        round(shape[0] * shape[1] * min(cell[0] / shape[0], cell[1] / shape[1]) ** 2)
+        for shape in shapes
     )
