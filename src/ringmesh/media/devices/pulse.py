@@ -57,14 +57,14 @@ class PulseDirectory:
             await asyncio.wait({self._task})
 
     async def _run(self, library: Any) -> None:
-        from pulsectl import PulseError
+        from pulsectl import PulseDisconnected, PulseError
 
         while True:
             pulse = library.PulseAsync(client_name="ringmesh-devices")
             try:
                 await pulse.connect(timeout=CONNECT_TIMEOUT)
                 await self._follow(pulse)
-            except (PulseError, TimeoutError) as error:
+            except (PulseError, PulseDisconnected, TimeoutError) as error:
                 _log.info("no news of sound devices: %s", error)
             finally:
                 pulse.close()
