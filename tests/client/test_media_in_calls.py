@@ -95,6 +95,18 @@ async def test_local_stream_is_announced(sign_in: SignIn) -> None:
     assert announced == [stream, blank] == [stream, session.local_stream]
 
 
+async def test_a_blank_stream_has_the_size_that_is_set(sign_in: SignIn) -> None:
+    """Black pictures are as large as a camera's would be."""
+    me = await sign_in(media=RTCMediaConfig(min_width=320, min_height=180))
+    session = me.calls.create_call_session(CallType.VIDEO_CALL, [me.id + 1])
+    blank = await session.init_local_media_stream()
+    async with asyncio.timeout(LIMIT):
+        async for frame in blank.video_frames():
+            assert (frame.width, frame.height) == (320, 180)
+            break
+    await session.hang_up()
+
+
 async def test_a_closed_stream_is_refused(sign_in: SignIn) -> None:
     """A stream that can send nothing any more is refused at once, before and in a call."""
     me = await sign_in()

@@ -580,7 +580,10 @@ class P2PSession(DeviceControls):
             self._blank_stream = None
         if stream is None:
             video = self.call_type is CallType.VIDEO_CALL
-            stream = self._blank_stream = LocalStream.blank(video=video)
+            size = self._services.camera
+            stream = self._blank_stream = LocalStream.blank(
+                video=video, width=size.width, height=size.height
+            )
         self._peers.local_stream = stream
         self._media.attach(stream)
         self._tell(events.LocalStreamReceived(stream))

@@ -266,9 +266,9 @@ class LocalStream(MediaStream):
         return cls(audio=ToneSource(tone_hz), video=picture)
 
     @classmethod
-    def blank(cls, *, video: bool = True) -> LocalStream:
-        """Send black pictures and silence."""
-        return cls(audio=SilenceSource(), video=BlankVideoSource() if video else None)
+    def blank(cls, *, video: bool = True, width: int = 640, height: int = 360) -> LocalStream:
+        """Send black pictures of this size, and silence."""
+        return cls(audio=SilenceSource(), video=BlankVideoSource(width, height) if video else None)
 
     @classmethod
     def echo(cls, remote: MediaStream) -> LocalStream:
