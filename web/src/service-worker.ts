@@ -5,8 +5,13 @@ import {readPush, show, showRing, withdrawRing, type Question, type Ring, type S
 declare const self: ServiceWorkerGlobalScope;
 
 const ANSWER_MS = 500;
+/** Asked for its notifications before the desktop has taken one, Chromium forgets that one, and it could
+ * never be taken away again. */
+const SETTLE_MS = 500;
 /** Calls of which a page or a push said that they are over, as long as this worker lives. */
 const over = new Set<string>();
+const settled = new Map<string, Promise<void>>();
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 self.addEventListener('install', () => void self.skipWaiting());
 self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
@@ -21,6 +26,7 @@ async function pushed(data: PushMessageData | null): Promise<void> {
   if (content?.kind === 'start') await ringing(content.ring);
   else if (content?.kind === 'end') {
     over.add(content.sessionId);
+    await settled.get(content.sessionId);
     await withdrawRing(self.registration, content.sessionId, content.missed);
   } else if (content) await show(self.registration, content.title, {body: content.body}, {kind: 'message'});
 }
@@ -36,8 +42,10 @@ function parsed(data: PushMessageData | null): unknown {
 /** Until the ring is over, lest it stays where its end gets lost. */
 async function ringing(ring: Ring): Promise<void> {
   if (over.has(ring.sessionId) || ring.expiresAt <= Date.now() || (await taken({ask: 'shown', ring}))) return;
-  await showRing(self.registration, ring);
-  await new Promise((resolve) => setTimeout(resolve, ring.expiresAt - Date.now()));
+  const shown = showRing(self.registration, ring);
+  settled.set(ring.sessionId, shown.then(() => pause(SETTLE_MS)));
+  await shown;
+  await pause(ring.expiresAt - Date.now());
   await withdrawRing(self.registration, ring.sessionId, true);
 }
 

@@ -139,6 +139,7 @@ export const en = {
     tile: (name: string, state: string) => `${name}: ${state}`,
     muted: 'microphone muted',
     sharing: 'shares a screen',
+    recording: 'Records the call',
     sharesScreen: (name: string) => `${name}’s screen`,
     level: (name: string) => `Microphone level of ${name}`,
     bitrate: (kbit: number) => (kbit >= 1000 ? `${(kbit / 1000).toFixed(1)} Mbit/s` : `${Math.round(kbit)} kbit/s`),

@@ -17,11 +17,13 @@ const LOOK_UP_MS = 4000;
 const CONNECT_LIMIT_MS = 30_000;
 const JOIN_LIMIT_MS = 75_000;
 
-/** Custom messages between pages, outside the calling protocol: what a person's devices do. */
+/** Custom messages outside the calling protocol: what a person's devices do, between pages, and
+ * whether they record, from programs. Each says only what it knows. */
 export interface MediaNote {
   call: string;
-  mic: 'on' | 'off';
-  screen: 'on' | 'off';
+  mic?: 'on' | 'off';
+  screen?: 'on' | 'off';
+  recording?: 'on' | 'off';
 }
 
 export class Call extends Emitter<{change: void; person: Person; end: EndReason}> {
@@ -201,8 +203,9 @@ export class Call extends Emitter<{change: void; person: Person; end: EndReason}
   noted(userId: number, note: Partial<MediaNote>): void {
     const person = this.people.get(userId);
     if (!person) return;
-    person.muted = note.mic === 'off';
-    person.sharing = note.screen === 'on';
+    if (note.mic) person.muted = note.mic === 'off';
+    if (note.screen) person.sharing = note.screen === 'on';
+    if (note.recording) person.recording = note.recording === 'on';
     this.emit('person', person);
   }
 

@@ -15,6 +15,7 @@ export class Person {
   stream: MediaStream | undefined;
   muted = false;
   sharing = false;
+  recording = false;
   wasConnected = false;
   /** `performance.now()` when the state was entered. */
   since = performance.now();

@@ -17,6 +17,7 @@ export class Tile {
   readonly #bitrate = h('span', {class: 'tile-bitrate'});
   readonly #muted = h('span', {class: 'tile-muted', title: t.call.muted}, icon(MicOff), h('span', {class: 'visually-hidden'}, t.call.muted));
   readonly #sharing = h('span', {class: 'tile-muted', title: t.call.sharing}, icon(MonitorUp), h('span', {class: 'visually-hidden'}, t.call.sharing));
+  readonly #recording = h('span', {class: 'tile-recording', role: 'status'});
   readonly #level;
   readonly #unlock = h('button', {type: 'button', class: 'button tile-unlock', hidden: true, onclick: () => void this.#play()}, icon(Volume2), t.call.enableSound);
   readonly #sizes = new ResizeObserver(() => this.#fit());
@@ -27,6 +28,7 @@ export class Tile {
     this.element = h('article', {class: 'tile', 'data-user': person.id},
       this.video,
       h('div', {class: 'tile-center'}, avatar(person.user), this.#state, this.#reason),
+      this.#recording,
       h('div', {class: 'tile-foot'},
         h('span', {class: 'tile-name'}, person.name), this.#sharing, this.#muted, this.#level.element, this.#bitrate),
       this.#unlock);
@@ -56,6 +58,7 @@ export class Tile {
     write(this.#reason, reason);
     this.#muted.hidden = !person.muted || person.gone;
     this.#sharing.hidden = !person.sharing || person.gone;
+    write(this.#recording, person.recording && !person.gone ? t.call.recording : '');
     this.#level.element.hidden = this.#bitrate.hidden = person.state !== 'connected';
   }
 
