@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest_asyncio
@@ -50,9 +51,11 @@ class Home:
         await agent.says("waiting for calls")
         return agent
 
-    def person(self, login: str) -> ringmesh.connect:
+    def person(
+        self, login: str, rtc: ringmesh.RTCConfig | None = None
+    ) -> AbstractAsyncContextManager[ringmesh.Connection]:
         """Sign in elsewhere."""
-        return ringmesh.connect(self.server.url, login=login, password=f"{login}-demo")
+        return ringmesh.connect(self.server.url, login=login, password=f"{login}-demo", rtc=rtc)
 
     async def writes(self, text: str) -> None:
         """Wait until Bob's application has written this down."""

@@ -92,8 +92,9 @@ class Desktop:
 
     bus: MessageBus
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, quiet: bool = False) -> None:
         self.folder = folder
+        self._quiet = quiet
         self.environment = os.environ | {
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder / "config"),
@@ -136,7 +137,8 @@ class Desktop:
         self.bus.disconnect()
         for program in reversed(self._programs):
             await program.stop(9)
-            print(f"--- {program.log.name}\n{program.output()}")
+            if not self._quiet:
+                print(f"--- {program.log.name}\n{program.output()}")
 
     async def start(self, *command: str, pass_fds: tuple[int, ...] = ()) -> Program:
         """Start a program in this desktop."""

@@ -88,7 +88,12 @@ class AgentSettings:
                 raise ConfigurationError(
                     f"others can read the password in {path}: run chmod 600 {path}"
                 )
-            return cls(**json.loads(path.read_text()))
+            values = json.loads(path.read_text())
+            if not all(
+                isinstance(values[name], str) for name in values if values[name] is not None
+            ):
+                raise TypeError("settings are text")
+            return cls(**values)
         except FileNotFoundError:
             raise ConfigurationError(
                 "the agent has no settings: run 'ringmesh agent install' first"

@@ -1,0 +1,143 @@
+"""How long until a call is seen: ``python -m benchmarks.ringing [--rounds N]``.
+
+The way of a call: a ``call`` signal is written by the caller's chat connection, crosses a server,
+reaches the agent of a closed application, and dunst maps a window under Xvfb. Beside it, in turn,
+the floor: one bare ``Notify`` call over D-Bus, as notify-send makes it, to the same daemon. Both
+end when the X server reports the window (MapNotify). Linux; needs Xvfb, dbus-daemon and dunst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import xcffib
+import xcffib.xproto
+from dbus_fast import Message, Variant
+
+import ringmesh
+from benchmarks.server import serving
+from ringmesh.signals import Call, CallType, HangUp
+from tests.callkit.desktop import NOTIFICATIONS, Desktop, Dunst, ringmesh_command
+
+AIM = 300.0
+LIMIT = 10.0
+SDP = "v=0\r\n" + "a=candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host\r\n" * 30
+
+
+class Screen:
+    """Tells when a window appears, by the clock of this process."""
+
+    def __init__(self, display: str) -> None:
+        self._x = xcffib.connect(display=display)
+        root = self._x.get_setup().roots[0].root
+        mask = xcffib.xproto.EventMask.SubstructureNotify
+        self._x.core.ChangeWindowAttributesChecked(root, xcffib.xproto.CW.EventMask, [mask]).check()
+        self._mapped: asyncio.Queue[float] = asyncio.Queue()
+        asyncio.get_running_loop().add_reader(self._x.get_file_descriptor(), self._read)
+
+    def _read(self) -> None:
+        while (event := self._x.poll_for_event()) is not None:
+            if isinstance(event, xcffib.xproto.MapNotifyEvent):
+                self._mapped.put_nowait(time.perf_counter())
+
+    async def next_window(self) -> float:
+        """When the next window appears."""
+        return await asyncio.wait_for(self._mapped.get(), LIMIT)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._x.get_file_descriptor())
+        self._x.disconnect()
+
+
+async def bare(desktop: Desktop, dunst: Dunst, screen: Screen) -> float:
+    """One Notify call to a window, in ms."""
+    body = ["bench", 0, "call-start", "alice", "Incoming audio call"]
+    body += [["accept", "Accept"], {"urgency": Variant("y", 2)}, 0]
+    message = Message(
+        destination=NOTIFICATIONS,
+        path="/org/freedesktop/Notifications",
+        interface=NOTIFICATIONS,
+        member="Notify",
+        signature="susssasa{sv}i",
+        body=body,
+    )
+    begun = time.perf_counter()
+    await desktop.bus.call(message)
+    took = await screen.next_window() - begun
+    await desktop.run("dunstctl", "close-all")
+    await dunst.shows(0)
+    return took * 1000
+
+
+async def call(me: ringmesh.Connection, bob: int, dunst: Dunst, screen: Screen) -> float:
+    """A call signal to a window, in ms."""
+    base = {
+        "session_id": str(uuid.uuid4()),
+        "call_type": CallType.AUDIO_CALL,
+        "caller_id": me.id,
+        "opponents_ids": (bob,),
+    }
+    begun = time.perf_counter()
+    me.chat.send_signal(bob, Call(**base, sdp=SDP))
+    took = await screen.next_window() - begun
+    me.chat.send_signal(bob, HangUp(**base))
+    await dunst.shows(0)
+    return took * 1000
+
+
+async def measure(rounds: int) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "desktop").mkdir()
+        async with serving(path / "data") as url, Desktop(path / "desktop", quiet=True) as desktop:
+            async with ringmesh.connect(url, login="bob", password="bob-demo") as bob:
+                bob_id = bob.id
+            dunst = await desktop.dunst()
+            screen = Screen(desktop.environment["DISPLAY"])
+            desktop.environment["RINGMESH_PASSWORD"] = "bob-demo"
+            await desktop.ringmesh(
+                *("agent", "install", "--server", url, "--login", "bob"),
+                *("--application", "org.example.Bench", "--start-by", "autostart"),
+            )
+            agent = await desktop.start(*ringmesh_command("agent"))
+            await agent.says("waiting for calls")
+            async with ringmesh.connect(url, login="alice", password="alice-demo") as alice:
+                floors, calls = [], []
+                for _ in range(rounds + 1):
+                    floors.append(await bare(desktop, dunst, screen))
+                    calls.append(await call(alice, bob_id, dunst, screen))
+            screen.close()
+    return report(floors[1:], calls[1:], calls[0])
+
+
+def report(floors: list[float], calls: list[float], first: float) -> int:
+    """Print the table; the exit code says whether the aim is met."""
+    print(f"{'to a window on the screen':34} {'median':>8} {'p95':>8} {'worst':>8}  ms")
+    for name, times in (
+        ("bare D-Bus Notify", floors),
+        ("call signal, through server and agent", calls),
+    ):
+        p95 = statistics.quantiles(times, n=20)[-1]
+        print(f"{name:34} {statistics.median(times):8.1f} {p95:8.1f} {max(times):8.1f}")
+    ratio = statistics.median(calls) / statistics.median(floors)
+    worst = max(*calls, first)
+    print(f"ratio of medians {ratio:.1f}; first call of an agent {first:.1f} ms", end="; ")
+    print(f"aim under {AIM:.0f} ms: {'met' if worst < AIM else 'MISSED'}")
+    return 0 if worst < AIM else 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    sys.exit(asyncio.run(measure(parser.parse_args().rounds)))
+
+
+if __name__ == "__main__":
+    main()
