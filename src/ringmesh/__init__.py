@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         UserNoAnswer,
         UserRinging,
     )
-    from ringmesh.client.models import CubeSession, CubeUser
+    from ringmesh.client.models import CubeSession, CubeUser, MissedCall
     from ringmesh.client.recording import CallRecording
     from ringmesh.client.report import CallReport
     from ringmesh.client.rest import RestClient
@@ -129,6 +129,7 @@ _MODULES = {
     "ringmesh.client.models": (
         "CubeSession",
         "CubeUser",
+        "MissedCall",
     ),
     "ringmesh.client.recording": ("CallRecording",),
     "ringmesh.client.report": ("CallReport",),
@@ -243,6 +244,7 @@ __all__ = [
     "MediaDirection",
     "MediaError",
     "MediaStream",
+    "MissedCall",
     "NotSupportedError",
     "P2PClient",
     "P2PSession",

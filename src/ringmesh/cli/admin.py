@@ -13,6 +13,7 @@ import typer
 
 from ringmesh.cli.accounts import AppOption, application_id, printable, with_accounts
 from ringmesh.cli.data_folder import DataOption, JsonOption
+from ringmesh.cli.tables import print_rows
 from ringmesh.errors import RequestError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def create_application(
 def list_applications(data: DataOption, as_json: JsonOption = False) -> None:
     """List the applications with their keys and secrets."""
     applications = with_accounts(data, lambda accounts: accounts.applications.list())
-    _print_all([_application_facts(application) for application in applications], as_json)
+    print_rows([_application_facts(application) for application in applications], as_json)
 
 
 @user_commands.command("add")
@@ -100,7 +101,7 @@ def list_users(
             users += more
         return users
 
-    _print_all([_user_facts(user) for user in with_accounts(data, everybody)], as_json)
+    print_rows([_user_facts(user) for user in with_accounts(data, everybody)], as_json)
 
 
 @user_commands.command("remove")
@@ -188,17 +189,3 @@ def _print(facts: dict[str, Any], as_json: bool) -> None:
         return
     for name, value in facts.items():
         print(f"{name:<16}{'' if value is None else printable(value)}")
-
-
-def _print_all(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows))
-        return
-    if not rows:
-        print("none")
-        return
-    table = [list(rows[0]), *([printable(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())

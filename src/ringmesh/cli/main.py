@@ -13,6 +13,8 @@ from ringmesh.cli.call import call
 from ringmesh.cli.doctor import doctor
 from ringmesh.cli.exit_code import exit_code_of
 from ringmesh.cli.import_users import import_users
+from ringmesh.cli.missed_calls import missed_calls
+from ringmesh.cli.push import push_commands
 from ringmesh.cli.screens import screens
 from ringmesh.cli.serve import serve
 from ringmesh.errors import RingmeshError
@@ -27,10 +29,12 @@ app.command()(serve)
 app.command()(call)
 app.command()(answer)
 app.command()(screens)
+app.command("calls")(missed_calls)
 app.command()(doctor)
 app.command("import")(import_users)
 app.add_typer(agent_commands, name="agent")
 app.add_typer(app_commands, name="app")
+app.add_typer(push_commands, name="push")
 app.add_typer(user_commands, name="user")
 
 

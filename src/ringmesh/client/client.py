@@ -20,6 +20,7 @@ from ringmesh.client.chat_connection import CubeChatConnection
 from ringmesh.client.config import RTCConfig, RTCMediaConfig, check_bandwidth
 from ringmesh.client.events import Event, EventHub, EventStream
 from ringmesh.client.ice_servers import IceServerCache
+from ringmesh.client.models import MissedCall
 from ringmesh.client.peers import PeerSettings
 from ringmesh.client.rest import RestClient
 from ringmesh.client.session import P2PSession, SessionServices
@@ -167,6 +168,15 @@ class P2PClient:
         info = check_user_info(user_info)
         for user_id in call_members:
             await self._rest.reject_call(session_id, user_id, info)
+
+    async def missed_calls(self, limit: int = 20, before: int | None = None) -> list[MissedCall]:
+        """Calls that none of our devices answered or declined, the newest first.
+
+        Args:
+            limit: at most 100.
+            before: `MissedCall.id` of the last one of the page before.
+        """
+        return await self._rest.missed_calls(limit, before)
 
     def clear_session(self, session_id: str) -> None:
         """Forget a call that is over. Raises `InvalidStateError` while it is under way."""

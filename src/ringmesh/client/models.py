@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 from ringmesh.errors import ProtocolError
 from ringmesh.ice import IceServer
+from ringmesh.signals import CallType
 
 
 def _object(value: object, what: str) -> Mapping[str, Any]:
@@ -99,6 +101,44 @@ class CubeSession:
             user_id=0 if data.get("user_id") is None else _integer(data, "user_id"),
             user=None if user is None else CubeUser.from_json(user),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedCall:
+    """A call that nobody answered or declined.
+
+    Attributes:
+        id: rises from call to call.
+        opponents_ids: everybody who was called.
+        called_at: with its time zone, UTC.
+        rang_seconds: how long it rang.
+    """
+
+    id: int
+    session_id: str
+    caller_id: int
+    call_type: CallType
+    opponents_ids: tuple[int, ...]
+    called_at: datetime
+    rang_seconds: int
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Raises `ProtocolError` unless `value` is a missed call."""
+        data = _object(value, "call")
+        opponents = data.get("opponents_ids")
+        try:
+            return cls(
+                id=_integer(data, "id"),
+                session_id=str(data["session_id"]),
+                caller_id=_integer(data, "caller_id"),
+                call_type=CallType(_integer(data, "call_type")),
+                opponents_ids=tuple(map(int, opponents if isinstance(opponents, list) else ())),
+                called_at=datetime.fromisoformat(str(data["called_at"])),
+                rang_seconds=_integer(data, "rang_seconds"),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise ProtocolError("the server's answer holds no missed call") from None
 
 
 def ice_servers_from_json(value: object) -> tuple[IceServer, ...]:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx2
 
 from ringmesh.client.config import check_url
-from ringmesh.client.models import CubeSession, ice_servers_from_json
+from ringmesh.client.models import CubeSession, MissedCall, ice_servers_from_json
 from ringmesh.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -147,6 +147,20 @@ class RestClient:
         if user_info:
             body["userInfo"] = dict(user_info)
         await self.request("POST", "calls/reject", body=body)
+
+    async def missed_calls(self, limit: int = 20, before: int | None = None) -> list[MissedCall]:
+        """Calls that the user neither answered nor declined, the newest first.
+
+        Args:
+            limit: at most 100.
+            before: id of the last one of the page before.
+        """
+        query = [("limit", str(limit)), *([] if before is None else [("before", str(before))])]
+        answer = await self.request("GET", "calls", query=query)
+        items = answer.get("items") if isinstance(answer, Mapping) else None
+        if not isinstance(items, list):
+            raise ProtocolError("the server's answer holds no list of calls")
+        return [MissedCall.from_json(item) for item in items]
 
     async def ice_servers(self) -> tuple[IceServer, ...]:
         """The STUN and TURN servers that this server offers, with short-lived credentials."""
