@@ -34,7 +34,7 @@ class SoundServer:
         }
 
     async def start(self) -> None:
-        """Start it, without any device."""
+        """Start it, with the output ``speakers`` alone, which stays the default."""
         self._socket.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig", "KILL"),
@@ -48,6 +48,9 @@ class SoundServer:
         async with asyncio.timeout(LIMIT):
             while not self._socket.exists():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+        # With a default that stays, PulseAudio does not move the tones of the rooms to a new one.
+        await self.plug_output("speakers")
+        await self.pactl("set-default-sink", "speakers")
 
     async def kill(self) -> None:
         """End it at once, as a crash would."""

@@ -33,6 +33,7 @@ class PulseDirectory:
         self.devices: tuple[MediaDevice, ...] = ()
         self._on_change = on_change
         self._looked = asyncio.Event()
+        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -53,42 +54,46 @@ class PulseDirectory:
     async def aclose(self) -> None:
         """Watch no more."""
         if self._task is not None:
+            self._stop.set()  # cancelled in the middle of a question the library complains
+            await asyncio.wait({self._task}, timeout=CONNECT_TIMEOUT)
             self._task.cancel()
             await asyncio.wait({self._task})
 
     async def _run(self, library: Any) -> None:
         from pulsectl import PulseDisconnected, PulseError
 
-        while True:
+        while not self._stop.is_set():
             pulse = library.PulseAsync(client_name="ringmesh-devices")
             try:
                 await pulse.connect(timeout=CONNECT_TIMEOUT)
                 await self._follow(pulse)
             except (PulseError, PulseDisconnected, TimeoutError) as error:
-                _log.info("no news of sound devices: %s", error)
+                _log.info("no sound server: %s", error or type(error).__name__)
             finally:
                 pulse.close()
-            self._tell(())
-            await asyncio.sleep(RETRY_INTERVAL)
+            if not self._stop.is_set():
+                self._tell(())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), RETRY_INTERVAL)
 
     async def _follow(self, pulse: Any) -> None:
         """Look, and look again whenever something may have changed, until the server goes."""
         changed = asyncio.Event()
+        stop = asyncio.create_task(self._stop.wait())
         gone = asyncio.create_task(self._listen(pulse, changed.set), name="sound device events")
         try:
-            while not gone.done():
+            while not gone.done() and not stop.done():
                 changed.clear()
                 self._tell(await _look(pulse))
                 waiting = asyncio.create_task(changed.wait())
-                try:
-                    await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    waiting.cancel()
-            gone.result()
+                await asyncio.wait({waiting, gone, stop}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+            if gone.done():
+                gone.result()
         finally:
+            stop.cancel()
             gone.cancel()
-            with suppress(Exception, asyncio.CancelledError):
-                await gone
+            await asyncio.wait({stop, gone})
 
     async def _listen(self, pulse: Any, changed: Callable[[], None]) -> None:
         async for _ in pulse.subscribe_events("sink", "source", "server", "card"):
