@@ -70,7 +70,7 @@ async def test_documented_programs_run(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program.replace(DEMO_URL, demo_server)),
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ringmesh.callkit.call_event import CallEvent, CallState
+    from ringmesh.callkit.call_kit import CallKit
     from ringmesh.calls.transitions import EndReason, LegState, SessionState
     from ringmesh.client.chat_connection import CubeChatConnection, CubeChatConnectionState
     from ringmesh.client.client import P2PClient
@@ -86,6 +88,11 @@ _MODULES = {
         "LegState",
         "SessionState",
     ),
+    "ringmesh.callkit.call_event": (
+        "CallEvent",
+        "CallState",
+    ),
+    "ringmesh.callkit.call_kit": ("CallKit",),
     "ringmesh.client.chat_connection": (
         "CubeChatConnection",
         "CubeChatConnectionState",
@@ -208,9 +215,12 @@ __all__ = [
     "AudioFrame",
     "AuthenticationError",
     "CallAcceptedByUser",
+    "CallEvent",
+    "CallKit",
     "CallRecording",
     "CallRejectedByUser",
     "CallReport",
+    "CallState",
     "CallType",
     "CaptureKind",
     "CaptureSource",
