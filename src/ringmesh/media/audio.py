@@ -55,16 +55,10 @@ class AudioConverter:
         if self._resampler is None or kind != self._input:
             self._input = kind
             self._resampler = av.AudioResampler("s16", _LAYOUTS[self._channels], self._rate)
+        source = frame.to_av()
+        source.pts = None  # the samples follow each other, whatever their blocks' timestamps say
         parts = [
             np.asarray(part.to_ndarray(), np.int16).reshape(-1, *self._shape)
-            for part in self._resampler.resample(to_av_audio(frame))
+            for part in self._resampler.resample(source)
         ]
         return np.concatenate(parts) if parts else np.empty((0, *self._shape), np.int16)
-
-
-def to_av_audio(frame: AudioFrame) -> av.AudioFrame:
-    """A PyAV frame in s16, interleaved, without a timestamp."""
-    packed = np.ascontiguousarray(frame.samples).reshape(1, -1)
-    result = av.AudioFrame.from_ndarray(packed, format="s16", layout=_LAYOUTS[frame.channels])
-    result.sample_rate = frame.sample_rate
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Self, TypeAlias
 
 import av
@@ -18,6 +19,8 @@ MIN_SIDE = 16
 MAX_SIDE = 8192
 MIN_SAMPLE_RATE = 8_000
 MAX_SAMPLE_RATE = 192_000
+
+_MICROSECOND = Fraction(1, 1_000_000)
 
 
 class VideoFrame:
@@ -94,9 +97,11 @@ class VideoFrame:
         return self.i420()[: self.width * self.height].reshape(self.height, self.width)
 
     def to_av(self) -> av.VideoFrame:
-        """A PyAV frame in yuv420p, without a timestamp."""
+        """A PyAV frame in yuv420p; its time is the timestamp, in microseconds."""
         planes = self.i420().reshape(self.height * 3 // 2, self.width)
-        return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = round(self.timestamp * 1e6), _MICROSECOND
+        return frame
 
     def to_ndarray(self, format: str = "rgb24") -> Pixels:
         """Pixels in any packed format that PyAV knows: rgb24 and bgr24 give (height, width, 3)."""
@@ -135,6 +140,16 @@ class AudioFrame:
     def duration(self) -> float:
         """Seconds."""
         return len(self.samples) / self.sample_rate
+
+    def to_av(self) -> av.AudioFrame:
+        """A PyAV frame in s16, interleaved; its time is the timestamp, in samples."""
+        packed = np.ascontiguousarray(self.samples).reshape(1, -1)
+        layout = "mono" if self.channels == 1 else "stereo"
+        frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+        frame.sample_rate = self.sample_rate
+        frame.pts = round(self.timestamp * self.sample_rate)
+        frame.time_base = Fraction(1, self.sample_rate)
+        return frame
 
     def at(self, timestamp: float) -> AudioFrame:
         """The same sound at another time."""

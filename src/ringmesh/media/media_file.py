@@ -14,7 +14,7 @@ import av.container
 import av.error
 import numpy as np
 
-from ringmesh.media.audio import SAMPLE_RATE, AudioConverter, to_av_audio
+from ringmesh.media.audio import SAMPLE_RATE, AudioConverter
 from ringmesh.media.audio_mix import Placer
 from ringmesh.media.composer import fit, upright
 from ringmesh.media.frames import AudioFrame, Pcm, VideoFrame
@@ -240,7 +240,7 @@ class MediaFileWriter:
     def _encode_samples(self, samples: Pcm) -> None:
         if self._audio is None or self._container is None or not len(samples):
             return
-        frame = to_av_audio(AudioFrame(samples, SAMPLE_RATE))
+        frame = AudioFrame(samples, SAMPLE_RATE).to_av()
         frame.pts, frame.time_base = self._samples, Fraction(1, SAMPLE_RATE)
         self._samples += len(samples)
         self._container.mux(self._audio.encode(frame))

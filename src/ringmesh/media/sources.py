@@ -6,6 +6,8 @@ Sound is delivered at 48 kHz, mono, in blocks of 10 or 20 ms.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -205,6 +207,7 @@ class PushAudioSource(PacedSource):
         self._converter = AudioConverter(block_ms=round(TICK * 1000))
         self._lock = threading.Lock()
         self._silence: Pcm = np.zeros(TICK_SAMPLES, np.int16)
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
 
     @property
     def queued_seconds(self) -> float:
@@ -224,13 +227,51 @@ class PushAudioSource(PacedSource):
             frame = AudioFrame(samples.copy(), sample_rate)
             self._blocks.extend(block.samples for block in self._converter.convert(frame))
 
+    async def wait_played(self) -> bool:
+        """Wait until all that was pushed is played: True, or False when it was cleared before.
+
+        Nothing is played while nobody listens.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if not self._blocks:
+                return True
+            waiter = (loop, loop.create_future())
+            self._waiters.append(waiter)
+        try:
+            return await waiter[1]
+        finally:
+            with self._lock:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+
     def clear(self) -> None:
-        """Drop what waits, for instance when a speaker is interrupted."""
+        """Drop what waits, so that silence follows at once: a speaker is interrupted."""
         with self._lock:
             self._blocks.clear()
+            self._converter = AudioConverter(block_ms=round(TICK * 1000))
+            self._settle(played=False)
+
+    def close(self) -> None:
+        """Stop for good."""
+        super().close()
+        self.clear()
 
     def make(self, due: float) -> AudioFrame:
         """The next 20 ms."""
         with self._lock:
             samples = self._blocks.popleft() if self._blocks else self._silence
+            if not self._blocks:
+                self._settle(played=True)
         return AudioFrame(samples, SAMPLE_RATE, due)
+
+    def _settle(self, *, played: bool) -> None:
+        waiters, self._waiters = self._waiters, []
+        for loop, future in waiters:
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                loop.call_soon_threadsafe(_set, future, played)
+
+
+def _set(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
