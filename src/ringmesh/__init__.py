@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         ConnectingToUser,
         ConnectionClosedForUser,
         ConnectionFailedWithUser,
+        DeviceLost,
+        DeviceRestored,
+        DevicesChanged,
         DisconnectedFromUser,
         Event,
         EventStream,
@@ -73,6 +76,8 @@ if TYPE_CHECKING:
         StanzaError,
     )
     from ringmesh.ice import IceServer
+    from ringmesh.media.devices.model import CameraPosition, MediaDevice, MediaDeviceKind
+    from ringmesh.media.devices.processing import AudioProcessing
     from ringmesh.media.frames import AudioFrame, VideoFrame
     from ringmesh.media.quality import MediaDirection, Quality, QualityCause, QualityLevel
     from ringmesh.media.recorder import Recorder, Recording
@@ -117,6 +122,9 @@ _MODULES = {
         "ConnectingToUser",
         "ConnectionClosedForUser",
         "ConnectionFailedWithUser",
+        "DeviceLost",
+        "DeviceRestored",
+        "DevicesChanged",
         "DisconnectedFromUser",
         "Event",
         "EventStream",
@@ -168,6 +176,12 @@ _MODULES = {
         "StanzaError",
     ),
     "ringmesh.ice": ("IceServer",),
+    "ringmesh.media.devices.model": (
+        "CameraPosition",
+        "MediaDevice",
+        "MediaDeviceKind",
+    ),
+    "ringmesh.media.devices.processing": ("AudioProcessing",),
     "ringmesh.media.frames": (
         "AudioFrame",
         "VideoFrame",
@@ -213,6 +227,7 @@ __all__ = [
     "DEFAULT_DIALING_TIME_INTERVAL",
     "DEFAULT_NO_ANSWER_TIMEOUT",
     "AudioFrame",
+    "AudioProcessing",
     "AuthenticationError",
     "CallAcceptedByUser",
     "CallEvent",
@@ -222,6 +237,7 @@ __all__ = [
     "CallReport",
     "CallState",
     "CallType",
+    "CameraPosition",
     "CaptureKind",
     "CaptureSource",
     "ConfigurationError",
@@ -240,6 +256,9 @@ __all__ = [
     "CubeStatsReportsManager",
     "CubeUser",
     "CubeVideoBitrateEvent",
+    "DeviceLost",
+    "DeviceRestored",
+    "DevicesChanged",
     "DisconnectedFromUser",
     "EndReason",
     "Endpoints",
@@ -251,6 +270,8 @@ __all__ = [
     "LegState",
     "LocalStream",
     "LocalStreamReceived",
+    "MediaDevice",
+    "MediaDeviceKind",
     "MediaDirection",
     "MediaError",
     "MediaStream",
