@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
-from playwright.async_api import BrowserContext, CDPSession, Page, Worker
+from playwright.async_api import BrowserContext, CDPSession, Error, Page
 
 from tests.push.fake_push_service import BrowserSubscription, FakePushService, Received
 from tests.web.page_driver import Person, until
+
+_ANSWER_SECONDS = 5.0
 
 # The browser's push manager, as if it had reached a push service.
 PUSH_MANAGER = """
@@ -52,7 +55,7 @@ class Bell:
         self._service = service
         self._devtools: CDPSession
         self._registrations: list[dict[str, Any]] = []
-        self._delivered = 0
+        self._delivered = len(service.received)
 
     async def prepare(self, page: Page, application_server_key: str) -> None:
         """Before the page is opened: allow notifications, and give it a push manager."""
@@ -76,19 +79,20 @@ class Bell:
         await person.button("Ring when this page is closed").click()
         await person.notice("You will be notified").wait_for()
 
-    async def deliver(self, count: int = 1) -> list[Received]:
-        """Hand the next messages of the push service to the worker."""
-        wanted = self._delivered + count
+    async def deliver(self, signal: str, session_id: str) -> Received:
+        """Hand messages of the push service to the worker, up to this one."""
 
         async def arrived() -> bool:
-            return len(self._service.received) >= wanted
+            return len(self._service.received) > self._delivered
 
-        await until(f"{count} push messages", arrived)
-        fresh = self._service.received[self._delivered : wanted]
-        self._delivered = wanted
-        for received in fresh:
+        while True:
+            await until(f"a push {signal}", arrived)
+            received = self._service.received[self._delivered]
+            self._delivered += 1
             await self.push(received.content)
-        return fresh
+            data = received.content["data"]
+            if (data["signal_type"], data["session_id"]) == (signal, session_id):
+                return received
 
     async def push(self, content: object) -> None:
         """Hand anything to the worker; text as it is."""
@@ -103,18 +107,22 @@ class Bell:
             {"origin": self.url, "registrationId": number, "data": data},
         )
 
-    async def worker(self) -> Worker:
-        """The running service worker."""
+    async def evaluate(self, script: str, argument: object = None) -> Any:
+        """Run a function in the worker. One that has been stopped answers nothing: its successor
+        is asked then."""
 
-        async def running() -> Worker | None:
-            return next((one for one in self.context.service_workers if self.url in one.url), None)
+        async def answer() -> tuple[Any] | None:
+            for worker in reversed(self.context.service_workers):
+                with suppress(TimeoutError, Error):
+                    async with asyncio.timeout(_ANSWER_SECONDS):
+                        return (await worker.evaluate(script, argument),)
+            return None
 
-        found: Worker = await until("a service worker", running)
-        return found
+        return (await until("an answer of the service worker", answer))[0]
 
     async def shown(self) -> list[dict[str, Any]]:
         """The notifications that are seen now."""
-        found: list[dict[str, Any]] = await (await self.worker()).evaluate(NOTIFICATIONS)
+        found: list[dict[str, Any]] = await self.evaluate(NOTIFICATIONS)
         return found
 
     async def shows(self, *titles: str) -> list[dict[str, Any]]:
@@ -130,10 +138,9 @@ class Bell:
 
     async def stays(self, *titles: str) -> None:
         """What the worker has been told so far changes nothing: its next answer comes after it."""
-        await (await self.worker()).evaluate("() => new Promise((done) => setTimeout(done, 700))")
-        await asyncio.sleep(0)
+        await self.evaluate("() => new Promise((done) => setTimeout(done, 700))")
         assert [one["title"] for one in await self.shown()] == [*titles]
 
     async def click(self, action: str) -> None:
         """Press a button of the notification; empty: its body."""
-        await (await self.worker()).evaluate(CLICK, action)
+        await self.evaluate(CLICK, action)

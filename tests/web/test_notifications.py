@@ -71,7 +71,6 @@ async def called(
         person.__class__ = Called
         assert isinstance(person, Called)
         person.bell = Bell(person.page.context, server.url, push_service)
-        person.bell._delivered = len(push_service.received)
         key = server.push.web_key(server.application.id)
         await person.bell.prepare(person.page, str(key))
         await person.page.goto(server.url)
@@ -122,13 +121,13 @@ async def test_a_call_to_a_closed_page(called: NewCalled, call: Call) -> None:
     bob = await called()
     await bob.page.close()
     session = await call(bob)
-    (received,) = await bob.bell.deliver()
+    received = await bob.bell.deliver("startCall", session.session_id)
     (shown,) = await bob.bell.shows(CALLING)
     assert (shown["body"], shown["actions"]) == ("Video call", ["Accept", "Decline"])
     assert shown["data"]["ring"]["userId"] == bob.user_id
     assert received.request.headers["urgency"] == "high"
     await session.hang_up()
-    await bob.bell.deliver()
+    await bob.bell.deliver("endCall", session.session_id)
     (shown,) = await bob.bell.shows(MISSED)
     assert shown["actions"] == []
 
@@ -138,7 +137,7 @@ async def test_decline_in_the_notification(called: NewCalled, call: Call) -> Non
     bob = await called()
     await bob.page.close()
     session = await call(bob)
-    await bob.bell.deliver()
+    await bob.bell.deliver("startCall", session.session_id)
     await bob.bell.shows(CALLING)
     await bob.bell.click("decline")
     rejected = await session.wait_for(CallRejectedByUser, timeout=LIMIT)
@@ -153,7 +152,7 @@ async def test_accept_opens_the_page_into_the_call(
     bob = await called()
     await bob.page.close()
     session = await call(bob)
-    await bob.bell.deliver()
+    await bob.bell.deliver("startCall", session.session_id)
     (shown,) = await bob.bell.shows(CALLING)
     taken = shown["data"]["ring"]
     link = f"/#answer=accept&session={taken['sessionId']}&ticket={taken['ticket']}"
@@ -163,7 +162,6 @@ async def test_accept_opens_the_page_into_the_call(
     assert again.user_id == bob.user_id
     await again.sees(session.caller_id, 5)
     await again.hears(session.caller_id, 870.0)
-    await bob.bell.deliver(0)
     await again.hang_up()
     await session.wait_for(SessionClosed, timeout=LIMIT)
 
