@@ -49,6 +49,13 @@ if TYPE_CHECKING:
         UserRinging,
     )
     from ringmesh.client.models import CubeSession, CubeUser, MissedCall
+    from ringmesh.client.push import (
+        CreateEventParams,
+        CreateSubscriptionParameters,
+        CubeEvent,
+        CubeSubscription,
+        PushNotifications,
+    )
     from ringmesh.client.recording import CallRecording
     from ringmesh.client.report import CallReport
     from ringmesh.client.rest import RestClient
@@ -148,6 +155,13 @@ _MODULES = {
     ),
     "ringmesh.client.recording": ("CallRecording",),
     "ringmesh.client.report": ("CallReport",),
+    "ringmesh.client.push": (
+        "CreateEventParams",
+        "CreateSubscriptionParameters",
+        "CubeEvent",
+        "CubeSubscription",
+        "PushNotifications",
+    ),
     "ringmesh.client.rest": ("RestClient",),
     "ringmesh.client.screen_sharing": ("list_capture_sources",),
     "ringmesh.client.session": (
@@ -247,13 +261,17 @@ __all__ = [
     "ConnectionClosedForUser",
     "ConnectionFailedError",
     "ConnectionFailedWithUser",
+    "CreateEventParams",
+    "CreateSubscriptionParameters",
     "CubeChatConnection",
     "CubeChatConnectionSettings",
     "CubeChatConnectionState",
+    "CubeEvent",
     "CubeMicLevelEvent",
     "CubeSession",
     "CubeStatsReport",
     "CubeStatsReportsManager",
+    "CubeSubscription",
     "CubeUser",
     "CubeVideoBitrateEvent",
     "DeviceLost",
@@ -283,6 +301,7 @@ __all__ = [
     "PeerStats",
     "ProtocolError",
     "PushAudioSource",
+    "PushNotifications",
     "PushVideoSource",
     "Quality",
     "QualityCause",

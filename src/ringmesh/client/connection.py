@@ -15,6 +15,7 @@ from ringmesh.client.config import (
 )
 from ringmesh.client.models import CubeUser
 from ringmesh.client.network import NetworkWatcher
+from ringmesh.client.push import PushNotifications
 from ringmesh.client.rest import OnSessionRestore, RestClient
 from ringmesh.client.sign_in import credentials_of, discover, sign_in, sign_out
 from ringmesh.client.users import Users
@@ -30,6 +31,7 @@ class Connection:
         chat: the connection that carries their signals.
         rest: the REST session.
         users: looks users up.
+        push: subscribes devices to pushes, and sends them.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Connection:
         self.chat = chat
         self.rest = rest
         self.users = Users(rest)
+        self.push = PushNotifications(rest)
 
     @property
     def id(self) -> int:

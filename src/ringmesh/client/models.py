@@ -12,13 +12,15 @@ from ringmesh.ice import IceServer
 from ringmesh.signals import CallType
 
 
-def _object(value: object, what: str) -> Mapping[str, Any]:
+def object_of(value: object, what: str) -> Mapping[str, Any]:
+    """`value` if it is a JSON object. Raises `ProtocolError` otherwise."""
     if not isinstance(value, Mapping):
         raise ProtocolError(f"the server's answer holds no {what}")
     return value
 
 
-def _integer(data: Mapping[str, Any], name: str) -> int:
+def integer_in(data: Mapping[str, Any], name: str) -> int:
+    """A member that is a whole number, maybe as text. Raises `ProtocolError` otherwise."""
     value = data.get(name)
     if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 20:
         return int(value)
@@ -27,7 +29,8 @@ def _integer(data: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _text(data: Mapping[str, Any], name: str) -> str | None:
+def text_in(data: Mapping[str, Any], name: str) -> str | None:
+    """A member as text; None where it is missing."""
     value = data.get(name)
     return None if value is None else str(value)
 
@@ -59,14 +62,14 @@ class CubeUser:
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Raises `ProtocolError` unless `value` is a user object."""
-        data = _object(value, "user")
+        data = object_of(value, "user")
         return cls(
-            id=_integer(data, "id"),
-            login=_text(data, "login"),
-            email=_text(data, "email"),
-            full_name=_text(data, "full_name"),
-            avatar=_text(data, "avatar"),
-            custom_data=_text(data, "custom_data"),
+            id=integer_in(data, "id"),
+            login=text_in(data, "login"),
+            email=text_in(data, "email"),
+            full_name=text_in(data, "full_name"),
+            avatar=text_in(data, "avatar"),
+            custom_data=text_in(data, "custom_data"),
             is_guest=data.get("is_guest") is True,
             extra=dict(data),
         )
@@ -90,15 +93,15 @@ class CubeSession:
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Raises `ProtocolError` unless `value` is a session object."""
-        data = _object(value, "session")
+        data = object_of(value, "session")
         token = data.get("token")
         if not isinstance(token, str) or not token:
             raise ProtocolError("the server's answer holds no session token")
         user = data.get("user")
         return cls(
             token=token,
-            application_id=_integer(data, "application_id"),
-            user_id=0 if data.get("user_id") is None else _integer(data, "user_id"),
+            application_id=integer_in(data, "application_id"),
+            user_id=0 if data.get("user_id") is None else integer_in(data, "user_id"),
             user=None if user is None else CubeUser.from_json(user),
         )
 
@@ -125,17 +128,17 @@ class MissedCall:
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Raises `ProtocolError` unless `value` is a missed call."""
-        data = _object(value, "call")
+        data = object_of(value, "call")
         opponents = data.get("opponents_ids")
         try:
             return cls(
-                id=_integer(data, "id"),
+                id=integer_in(data, "id"),
                 session_id=str(data["session_id"]),
-                caller_id=_integer(data, "caller_id"),
-                call_type=CallType(_integer(data, "call_type")),
+                caller_id=integer_in(data, "caller_id"),
+                call_type=CallType(integer_in(data, "call_type")),
                 opponents_ids=tuple(map(int, opponents if isinstance(opponents, list) else ())),
                 called_at=datetime.fromisoformat(str(data["called_at"])),
-                rang_seconds=_integer(data, "rang_seconds"),
+                rang_seconds=integer_in(data, "rang_seconds"),
             )
         except (KeyError, TypeError, ValueError):
             raise ProtocolError("the server's answer holds no missed call") from None
@@ -146,10 +149,10 @@ def ice_servers_from_json(value: object) -> tuple[IceServer, ...]:
 
     Raises `ProtocolError` for any other shape.
     """
-    entries = _object(value, "ICE servers").get("ice_servers")
+    entries = object_of(value, "ICE servers").get("ice_servers")
     if not isinstance(entries, list) or len(entries) > 32:
         raise ProtocolError("the server's answer holds no list of ICE servers")
-    return tuple(_ice_server(_object(entry, "ICE server")) for entry in entries)
+    return tuple(_ice_server(object_of(entry, "ICE server")) for entry in entries)
 
 
 def _ice_server(data: Mapping[str, Any]) -> IceServer:
@@ -157,4 +160,4 @@ def _ice_server(data: Mapping[str, Any]) -> IceServer:
     urls = [urls] if isinstance(urls, str) else urls
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
         raise ProtocolError("an ICE server in the server's answer has no urls")
-    return IceServer(tuple(urls), _text(data, "username"), _text(data, "credential"))
+    return IceServer(tuple(urls), text_in(data, "username"), text_in(data, "credential"))
