@@ -14,7 +14,8 @@ from ringmesh.cli.account import (
     ServerOption,
     password_or_ask,
 )
-from ringmesh.cli.call_options import AnswerOptions
+from ringmesh.cli.call_options import AnswerOptions, DeviceOptions
+from ringmesh.cli.devices import CameraOption, MicrophoneOption, SpeakersOption
 from ringmesh.cli.display import Display
 from ringmesh.cli.running import run
 
@@ -33,6 +34,9 @@ def answer(
             "(which is sent anyway without --echo).",
         ),
     ] = None,
+    camera: CameraOption = None,
+    microphone: MicrophoneOption = None,
+    speakers: SpeakersOption = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -62,7 +66,14 @@ def answer(
     """
     if reject + echo + (send is not None) > 1:
         raise typer.BadParameter("--reject, --echo and --send exclude each other")
-    options = AnswerOptions(reject=reject, echo=echo, send=send, record=record, once=once)
+    options = AnswerOptions(
+        reject=reject,
+        echo=echo,
+        send=send,
+        devices=DeviceOptions(camera=camera, microphone=microphone, speakers=speakers),
+        record=record,
+        once=once,
+    )
     secret = password_or_ask(password, login)
     from ringmesh.cli.answering import answer_calls  # media libraries are slow to load
 

@@ -12,7 +12,7 @@ from ringmesh.cli.call_summary import CallSummary
 from ringmesh.cli.display import Display
 from ringmesh.cli.exit_code import ExitCode
 from ringmesh.cli.running import first_of, on_interrupt
-from ringmesh.cli.sending import open_local_stream
+from ringmesh.cli.sending import open_local_stream, prepare
 from ringmesh.client.config import RTCConfig
 from ringmesh.client.connection import Connection, connect
 from ringmesh.client.events import EventStream, ReceiveNewSession, RemoteStreamReceived
@@ -83,7 +83,7 @@ async def _take(
                 if not options.echo:
                     local = open_local_stream(send, session.call_type, loop=True)
                     streams.callback(local.close)
-                    await session.init_local_media_stream(local)
+                    await prepare(session, local, options.devices)
                 await session.accept_call()
                 monitor.answered()
         await monitor.follow(interrupted.wait(), _echo(session, options, streams))

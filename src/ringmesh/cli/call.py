@@ -14,7 +14,8 @@ from ringmesh.cli.account import (
     ServerOption,
     password_or_ask,
 )
-from ringmesh.cli.call_options import TEST, CallOptions
+from ringmesh.cli.call_options import TEST, CallOptions, DeviceOptions
+from ringmesh.cli.devices import CameraOption, MicrophoneOption, SpeakersOption
 from ringmesh.cli.display import Display
 from ringmesh.cli.running import run
 from ringmesh.signals import CallType
@@ -39,6 +40,9 @@ def call(
             help="Show this screen or window (see ringmesh screens) in place of those pictures.",
         ),
     ] = None,
+    camera: CameraOption = None,
+    microphone: MicrophoneOption = None,
+    speakers: SpeakersOption = None,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -100,6 +104,10 @@ def call(
     Show the first screen:
       ringmesh call alice --login bob --screen screen:1
 
+    Talk with camera, microphone and speakers:
+      ringmesh call alice --login bob --camera default --microphone default \
+        --speakers default
+
     Speak with three people for a minute, without video:
       ringmesh call alice carol dave --login bob --audio --duration 60
     """
@@ -107,6 +115,7 @@ def call(
         users=tuple(users),
         call_type=CallType.AUDIO_CALL if audio else CallType.VIDEO_CALL,
         send=send,
+        devices=DeviceOptions(camera=camera, microphone=microphone, speakers=speakers),
         screen=screen,
         record=record,
         duration=duration,

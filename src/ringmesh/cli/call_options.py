@@ -12,6 +12,15 @@ TEST = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceOptions:
+    """Ids of the devices to use; None for none."""
+
+    camera: str | None
+    microphone: str | None
+    speakers: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
     """Of ``ringmesh call``: whom to call, what to send and share, where to record, for how many
     seconds, where to report."""
@@ -19,6 +28,7 @@ class CallOptions:
     users: tuple[str, ...]
     call_type: CallType
     send: str
+    devices: DeviceOptions
     screen: str | None
     record: Path | None
     duration: float | None
@@ -32,5 +42,6 @@ class AnswerOptions:
     reject: bool
     echo: bool
     send: str | None
+    devices: DeviceOptions
     record: Path | None
     once: bool

@@ -11,7 +11,7 @@ from ringmesh.cli.call_options import CallOptions
 from ringmesh.cli.display import Display
 from ringmesh.cli.exit_code import ExitCode
 from ringmesh.cli.running import on_interrupt
-from ringmesh.cli.sending import open_local_stream
+from ringmesh.cli.sending import open_local_stream, prepare
 from ringmesh.client.config import RTCConfig
 from ringmesh.client.connection import Connection, connect
 from ringmesh.client.events import ConnectedToUser
@@ -52,7 +52,7 @@ async def _talk(
 ) -> ExitCode:
     names = {person.id: person.login or person.name for person in people}
     session = me.calls.create_call_session(options.call_type, names)
-    await session.init_local_media_stream(stream)
+    await prepare(session, stream, options.devices)
     if options.screen is not None:
         await session.start_screen_sharing(options.screen)
     monitor = CallMonitor(session, names, record=options.record, changed=display.update)

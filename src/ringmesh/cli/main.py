@@ -10,6 +10,7 @@ from ringmesh.cli.admin import app_commands, user_commands
 from ringmesh.cli.agent import agent_commands
 from ringmesh.cli.answer import answer
 from ringmesh.cli.call import call
+from ringmesh.cli.devices import devices
 from ringmesh.cli.doctor import doctor
 from ringmesh.cli.exit_code import exit_code_of
 from ringmesh.cli.import_users import import_users
@@ -29,6 +30,7 @@ app.command()(serve)
 app.command()(call)
 app.command()(answer)
 app.command()(screens)
+app.command()(devices)
 app.command("calls")(missed_calls)
 app.command()(doctor)
 app.command("import")(import_users)
