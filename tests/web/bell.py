@@ -107,6 +107,11 @@ class Bell:
             {"origin": self.url, "registrationId": number, "data": data},
         )
 
+    async def _settle(self) -> None:
+        """Chromium forgets notifications that it is asked for before the desktop has taken them:
+        looking at once would change what is seen."""
+        await self.evaluate("() => new Promise((done) => setTimeout(done, 700))")
+
     async def evaluate(self, script: str, argument: object = None) -> Any:
         """Run a function in the worker. One that has been stopped answers nothing: its successor
         is asked then."""
@@ -129,6 +134,7 @@ class Bell:
         """Wait until exactly these are seen."""
 
         async def so() -> list[dict[str, Any]] | bool:
+            await self._settle()
             found = await self.shown()
             seen = sorted(one["title"] for one in found)
             return (found or [{}]) if seen == sorted(titles) else False
@@ -138,7 +144,7 @@ class Bell:
 
     async def stays(self, *titles: str) -> None:
         """What the worker has been told so far changes nothing: its next answer comes after it."""
-        await self.evaluate("() => new Promise((done) => setTimeout(done, 700))")
+        await self._settle()
         assert [one["title"] for one in await self.shown()] == [*titles]
 
     async def click(self, action: str) -> None:

@@ -196,6 +196,7 @@ async def test_a_page_behind_others(called: NewCalled, call: Call) -> None:
     bob = await called()
     await bob.page.evaluate(HIDE)
     session = await call(bob)
+    await expect(bob.incoming).to_be_visible()
     await bob.bell.shows(CALLING)
     await bob.bell.push(ring(session.session_id, user_id=bob.user_id))
     await bob.bell.stays(CALLING)  # one call, one notification
@@ -210,6 +211,7 @@ async def test_decline_for_a_page_behind_others(called: NewCalled, call: Call) -
     bob = await called()
     await bob.page.evaluate(HIDE)
     session = await call(bob)
+    await expect(bob.incoming).to_be_visible()
     await bob.bell.shows(CALLING)
     await bob.bell.click("decline")
     await session.wait_for(CallRejectedByUser, timeout=LIMIT)
@@ -221,6 +223,7 @@ async def test_what_the_page_knows_silences(called: NewCalled, call: Call) -> No
     bob = await called()
     await bob.page.evaluate(HIDE)
     session = await call(bob)
+    await expect(bob.incoming).to_be_visible()
     await bob.bell.shows(CALLING)
     await session.hang_up()
     await bob.bell.shows()
