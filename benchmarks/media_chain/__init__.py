@@ -1,0 +1,1 @@
+"""The way from microphone and camera to speakers, beside the engine alone."""
