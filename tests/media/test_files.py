@@ -16,7 +16,6 @@ from ringmesh.errors import InvalidStateError, MediaError
 from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.composer import fit
 from ringmesh.media.frames import AudioFrame, VideoFrame
-from ringmesh.media.media_file import FORMATS, MediaFileWriter
 from ringmesh.media.recorder import Recorder
 from ringmesh.media.sources import PushAudioSource, PushVideoSource
 from ringmesh.media.streams import LocalStream, RemoteStream
@@ -28,25 +27,9 @@ from ringmesh.media.synthetic import (
     read_code,
 )
 
+from .clips import write_clip
 from .decoding import decoded
 from .peers import LIMIT, first_frame, hear_until, joined, media_threads, until
-
-
-def write_clip(
-    path: Path, *, seconds: float = 1.0, audio: bool = True, video: bool = True, rate: int = 25
-) -> Path:
-    """Write a file with a counted picture and a tone of 440 Hz."""
-    picture, tone = SyntheticVideoSource(320, 180, rate), ToneSource(440)
-    kinds = {kind for kind, comes in (("audio", audio), ("video", video)) if comes}
-    writer = MediaFileWriter(path.open("wb"), FORMATS[path.suffix], lambda: kinds)
-    for number in range(round(seconds * 50)):
-        position = number / 50
-        if video and number % 2 == 0:
-            writer.write(picture.make(position))
-        if audio:
-            writer.write(tone.make(position))
-    writer.close()
-    return path
 
 
 class LateSource:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from ringmesh.media.frames import Pixels, VideoFrame
 from ringmesh.media.layout import Rect, grid, within
+
+K = TypeVar("K", bound=Hashable)
 
 NOBODY = (16, 9)
 """Shape of the grey tile of somebody who has no picture."""
@@ -28,12 +31,12 @@ class Composer:
         self._places: dict[Hashable, Rect] | None = None
 
     def compose(
-        self, pictures: Mapping[Hashable, VideoFrame | None], timestamp: float
+        self, pictures: Mapping[K, VideoFrame | None], timestamp: float
     ) -> VideoFrame | None:
         """The picture of all these, in their order; None when it is the same as before."""
         width, height = self._canvas.size
         rects = grid([_shape(picture) for picture in pictures.values()], width, height)
-        places = dict(zip(pictures, rects, strict=True))
+        places: dict[Hashable, Rect] = dict(zip(pictures, rects, strict=True))
         moved = self._places is None or list(places.items()) != list(self._places.items())
         if moved:
             self._canvas.clear()

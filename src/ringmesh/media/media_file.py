@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import IO
@@ -211,7 +211,7 @@ class MediaFileWriter:
         self._flush_video()
         encoder = av.CodecContext.create(self._format.video, "w")
         assert isinstance(encoder, av.VideoCodecContext)
-        encoder.framerate = 30
+        encoder.framerate = Fraction(30)
         self._set_up(encoder, frame.width, frame.height)
         self._encoder = encoder
         return encoder
@@ -220,8 +220,9 @@ class MediaFileWriter:
         if self._encoder is not None:
             self._mux(self._encoder.encode(None))
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _mux(self, packets: Sequence[av.Packet[av.VideoStream]]) -> None:
         assert self._container is not None
+        assert self._video is not None
         for packet in packets:
             packet.stream = self._video
             self._container.mux(packet)

@@ -236,10 +236,11 @@ class PushAudioSource(PacedSource):
         with self._lock:
             if not self._blocks:
                 return True
-            waiter = (loop, loop.create_future())
+            played: asyncio.Future[bool] = loop.create_future()
+            waiter = (loop, played)
             self._waiters.append(waiter)
         try:
-            return await waiter[1]
+            return await played
         finally:
             with self._lock:
                 if waiter in self._waiters:
