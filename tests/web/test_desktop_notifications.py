@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, async_playwright
 
 from ringmesh.client.events import CallRejectedByUser, SessionClosed
 from ringmesh.server.app import Server
-from tests.callkit.desktop import Desktop, Dunst
+from tests.callkit.desktop import Desktop
 from tests.interop.browser import CHROMIUM_FLAGS
 from tests.push.fake_push_service import FakePushService
 from tests.web.bell import Bell
@@ -55,10 +55,19 @@ async def at_home(context: BrowserContext, url: str, login: str, bell: Bell, key
     return person
 
 
-async def choose(desktop: Desktop, button: str) -> None:
-    """From the notification's menu: Chromium gives a mere click a meaning of its own."""
-    (desktop.folder / "choice").write_text(button)
-    code, output = await desktop.run("dunstctl", "context")
+# From the right and the lower edge of the notification, beside a button of Chromium's own.
+BUTTONS = {"Accept": (208, 27), "Decline": (142, 27)}
+
+
+async def press(desktop: Desktop, button: str) -> None:
+    """With the mouse."""
+    find = ("xdotool", "search", "--onlyvisible", "--name", "Critical Notification")
+    _, found = await desktop.run(*find, "getwindowgeometry", "--shell")
+    place = dict(line.split("=") for line in found.split() if "=" in line)
+    right, lower = BUTTONS[button]
+    x = int(place["X"]) + int(place["WIDTH"]) - right
+    y = int(place["Y"]) + int(place["HEIGHT"]) - lower
+    code, output = await desktop.run("xdotool", "mousemove", str(x), str(y), "click", "1")
     assert code == 0, output
 
 
@@ -74,7 +83,7 @@ async def test_answering_on_the_desktop(
     folder = tmp_path / "desktop"
     folder.mkdir()
     async with Desktop(folder) as desktop:
-        dunst: Dunst = await desktop.dunst()
+        notifications = await desktop.mate()
         async with chromium(desktop) as context:
             bell = Bell(context, server.url, push_service)
             key = str(server.push.web_key(server.application.id))
@@ -83,30 +92,30 @@ async def test_answering_on_the_desktop(
 
             session = await call(bob)
             await bell.deliver("startCall", session.session_id)
-            await dunst.shows(1)
-            await choose(desktop, "Decline")
+            await notifications.shows(1)
+            await press(desktop, "Decline")
             rejected = await session.wait_for(CallRejectedByUser, timeout=LIMIT)
             assert rejected.user_id == bob.user_id
-            await dunst.shows(0)
+            await notifications.shows(0)
 
             session = await call(bob)
             await bell.deliver("startCall", session.session_id)
-            await dunst.shows(1)
+            await notifications.shows(1)
             async with context.expect_page() as opening:
-                await choose(desktop, "Accept")
+                await press(desktop, "Accept")
             again = Person(await opening.value, bob.login)
             await again.at_call()
             assert again.user_id == bob.user_id
             assert again.page.url == f"{server.url}/"
-            await dunst.shows(0)
+            await notifications.shows(0)
             await again.hang_up()
             await session.wait_for(SessionClosed, timeout=LIMIT)
             await again.page.close()
 
             session = await call(bob)
             await bell.deliver("startCall", session.session_id)
-            await dunst.shows(1)
+            await notifications.shows(1)
             await session.hang_up()
             await bell.deliver("endCall", session.session_id)
+            await notifications.shows(0)
             await bell.shows(MISSED)
-            await dunst.shows(1)
