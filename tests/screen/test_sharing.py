@@ -138,6 +138,24 @@ async def test_small_print_can_be_read_at_the_far_side(desktop: Desktop, sign_in
         assert wrong < 0.0005
 
 
+async def test_text_that_moves_keeps_pixels_and_frame_rate(
+    desktop: Desktop, sign_in: SignIn
+) -> None:
+    """The encoder may give up detail alone, while a screen is shared and no longer."""
+    desktop.window(coded(9, WIDTH, HEIGHT))
+    async with talking(sign_in) as talk:
+        connection = talk.session._peers.connection(talk.far.id)
+
+        def kept() -> object:
+            return connection._senders["video"].get_parameters().degradation_preference
+
+        assert kept() is None
+        await talk.session.enable_screen_sharing(True)
+        await eventually(lambda: kept() == "maintain-framerate-and-resolution")
+        await talk.session.enable_screen_sharing(False)
+        await eventually(lambda: kept() is None)
+
+
 async def test_real_text_is_sharp(desktop: Desktop, display: str, sign_in: SignIn) -> None:
     """What xterm writes differs at the far side in next to no pixel once it stands still."""
     command = "yes 'The quick brown fox jumps over the lazy dog 0123456789' | head -60; sleep 600"

@@ -26,6 +26,8 @@ MAX_SDP_LENGTH = 200_000
 MAX_BANDWIDTH = 4_000_000
 """kbit/s: the most that fits libwebrtc's 32 bits of bit/s."""
 
+_KEPT = {"text": webrtc.RTCDegradationPreference.maintain_framerate_and_resolution}
+
 _ENGINE_ERRORS = (webrtc.RTCException, TypeError, ValueError, OverflowError)
 _SENDING = (IceConnectionState.CONNECTED, IceConnectionState.COMPLETED)
 
@@ -82,9 +84,12 @@ class WrtcPeerConnection:
         self._remote = RemoteTracks()
         self._blank: LocalStream | None = None
         self._tracks = self._tracks_of(None)
+        self._tracks.content_changed.add(self._on_content_changed)
         self._senders: dict[str, webrtc.RTCRtpSender] = {}
         self._sending = False
         self._max_kbps = 0
+        self._parameters = asyncio.Lock()
+        self._following: set[asyncio.Task[None]] = set()
         self._early: deque[IceCandidate] = deque(maxlen=MAX_EARLY_CANDIDATES)
         self._closed = False
         connection.on("icecandidate", self._on_ice_candidate)
@@ -100,7 +105,7 @@ class WrtcPeerConnection:
             options = webrtc.RTCOfferOptions(ice_restart=ice_restart)
             offer = await self._connection.create_offer(options)
             await self._connection.set_local_description(offer)
-        await self._apply_max_bandwidth()
+        await self._apply_parameters()
         return offer.sdp
 
     async def create_answer(self, offer: str) -> str:
@@ -111,14 +116,14 @@ class WrtcPeerConnection:
             answer = await self._connection.create_answer()
             await self._connection.set_local_description(answer)
         await self._add_early_candidates()
-        await self._apply_max_bandwidth()
+        await self._apply_parameters()
         return answer.sdp
 
     async def set_answer(self, answer: str) -> None:
         """Apply the remote answer to the offer made last."""
         await self._set_remote("answer", answer)
         await self._add_early_candidates()
-        await self._apply_max_bandwidth()
+        await self._apply_parameters()
 
     async def add_ice_candidate(self, candidate: IceCandidate) -> None:
         """Add a remote candidate; those that come before the remote description are kept."""
@@ -144,6 +149,8 @@ class WrtcPeerConnection:
             raise InvalidStateError("the stream is closed")
         before = self._tracks
         self._tracks = self._tracks_of(stream)
+        before.content_changed.discard(self._on_content_changed)
+        self._tracks.content_changed.add(self._on_content_changed)
         try:
             with self._translated_errors("the tracks could not be replaced"):
                 for kind, sender in self._senders.items():
@@ -153,6 +160,7 @@ class WrtcPeerConnection:
             if self._sending:
                 self._acquire(self._tracks)
                 self._release(before)
+        await self._apply_parameters()
 
     async def set_max_bandwidth(self, kbps: int) -> None:
         """Cap what the video sender sends, in kbit/s; 0 removes the cap."""
@@ -160,7 +168,7 @@ class WrtcPeerConnection:
         if not 0 <= kbps <= MAX_BANDWIDTH:
             raise MediaError(f"a bandwidth is 0 to {MAX_BANDWIDTH} kbit/s, not {kbps}")
         self._max_kbps = kbps
-        await self._apply_max_bandwidth()
+        await self._apply_parameters()
 
     def last_media_at(self) -> float | None:
         """When the newest received media was played; None before and after."""
@@ -187,6 +195,9 @@ class WrtcPeerConnection:
         if self._sending:
             self._sending = False
             self._release(self._tracks)
+        self._tracks.content_changed.discard(self._on_content_changed)
+        for task in self._following:
+            task.cancel()
         self._connection.off()
         self._connection.close()
         self._early.clear()
@@ -231,15 +242,30 @@ class WrtcPeerConnection:
             except MediaError as error:
                 _log.warning("%s", error)
 
-    async def _apply_max_bandwidth(self) -> None:
-        sender = self._senders.get("video")
-        if sender is None or self._closed:
-            return
-        with self._translated_errors("the bandwidth could not be capped"):
-            parameters = sender.get_parameters()
-            for encoding in parameters.encodings:
-                encoding.max_bitrate = self._max_kbps * 1000 or None
-            await sender.set_parameters(parameters)
+    async def _apply_parameters(self) -> None:
+        """Tell the video sender its cap, and what to give up when bandwidth is short: of text
+        neither pixels nor pictures per second, but detail while it moves."""
+        async with self._parameters:
+            sender = self._senders.get("video")
+            if sender is None or self._closed:
+                return
+            with self._translated_errors("the bandwidth could not be capped"):
+                parameters = sender.get_parameters()
+                parameters.degradation_preference = _KEPT.get(self._tracks.content_hint)
+                for encoding in parameters.encodings:
+                    encoding.max_bitrate = self._max_kbps * 1000 or None
+                await sender.set_parameters(parameters)
+
+    def _on_content_changed(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._follow_content())
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+
+    async def _follow_content(self) -> None:
+        try:
+            await self._apply_parameters()
+        except (MediaError, InvalidStateError) as error:
+            _log.warning("%s", error)
 
     def _acquire(self, tracks: LocalTracks) -> None:
         for kind in self._kinds():

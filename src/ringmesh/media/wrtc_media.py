@@ -78,6 +78,8 @@ class LocalTracks:
         self._users = {"audio": 0, "video": 0}
         self._subscriptions: dict[str, Subscription] = {}
         self.group = webrtc.MediaStream()
+        self.content_hint = ""
+        self.content_changed: set[Callable[[], None]] = set()
         stream.add_content_callback(self._set_content_hint)
 
     @classmethod
@@ -110,9 +112,10 @@ class LocalTracks:
             self._subscriptions.pop(kind).close()
 
     def _set_content_hint(self, hint: str) -> None:
-        """With ``text`` libwebrtc gives up pictures per second before pixels, and no denoiser
-        smooths edges."""
-        self._video.track.content_hint = hint
+        """With ``text`` libwebrtc scales nothing down, and no denoiser smooths edges."""
+        self.content_hint = self._video.track.content_hint = hint
+        for callback in tuple(self.content_changed):
+            callback()
 
     def _write_video(self, frame: VideoFrame) -> None:
         buffer = frame.buffer if isinstance(frame, NativeVideoFrame) else native_buffer(frame)
