@@ -77,9 +77,7 @@ class SoundServer:
         room = f"{name}_room"
         if room not in await self.pactl("list", "sinks", "short"):
             await self.plug_output(room)
-            await self.pactl(
-                "load-module", "module-sine", f"sink={room}", f"frequency={tone_hz:g}"
-            )
+            await self.pactl("load-module", "module-sine", f"sink={room}", f"frequency={tone_hz:g}")
         return await self.pactl(
             *("load-module", "module-remap-source", f"master={room}.monitor"),
             *(f"source_name={name}", f"source_properties='device.description={name}'"),
