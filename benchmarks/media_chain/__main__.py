@@ -89,36 +89,6 @@ def delays(before: list[float], after: list[float]) -> list[float]:
     return [delay for delay in found if delay < 1 - EARLY]
 
 
-async def start(cls, source: str) -> Recording:
-        """Record this source."""
-        command = ("parec", f"--device={source}", *FORMAT)
-        return cls(await asyncio.create_subprocess_exec(*command, stdout=PIPE))
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        while data := await self._process.stdout.read(BLOCK * 2):
-            self._data += data
-            # Delivery is late by more or less; the earliest tells when the recording began.
-            self._begun = min(self._begun, time.monotonic() - len(self._data) / 2 / SAMPLE_RATE)
-
-    async def stop(self) -> list[float]:
-        """End; when the beeps began."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
-        await self._task
-        samples = np.abs(np.frombuffer(bytes(self._data[: len(self._data) // 2 * 2]), np.int16))
-        loud = np.flatnonzero(samples > 0.25 * max(1000, int(samples.max(initial=0))))
-        first = loud[np.flatnonzero(np.diff(loud, prepend=-SAMPLE_RATE) > SAMPLE_RATE // 2)]
-        return [self._begun + index / SAMPLE_RATE for index in first]
-
-
-def delays(before: list[float], after: list[float]) -> list[float]:
-    """From each beep to the next one at the other end."""
-    found = [min((b - a for b in after if b >= a), default=9.0) for a in before]
-    return [delay for delay in found if delay < 0.9]
-
-
 async def start(url: str, login: str, *others: str) -> tuple[Process, int]:
     """A side, and its id."""
     command = [sys.executable, "-m", "benchmarks.media_chain.person", url, login, *others]
