@@ -31,7 +31,7 @@ async def both_change(page: BrowserPeer, session: P2PSession) -> None:
 
 
 async def test_python_limits_a_call(browsers: Browsers, sign_in: SignIn, login: Login) -> None:
-    """A limit that our caller announces is obeyed by both, as are later ones."""
+    """A limit that our caller announces is obeyed by both."""
     page, me = await hard_page(browsers, login), await sign_in()
     session = me.calls.create_call_session(CallType.VIDEO_CALL, [page.user_id], max_bandwidth=400)
     await session.init_local_media_stream(hard_stream())
@@ -40,7 +40,6 @@ async def test_python_limits_a_call(browsers: Browsers, sign_in: SignIn, login: 
     await page.run("accept", session.session_id)
     await session.wait_for(ConnectedToUser, timeout=LIMIT)
     await all_obey(session, page.user_id, sent=400, received=400)
-    await both_change(page, session)
     await session.hang_up()
 
 
