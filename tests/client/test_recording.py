@@ -227,3 +227,17 @@ async def test_where_nothing_can_be_recorded(sign_in: SignIn, tmp_path: Path) ->
     incoming = await bob.answers()
     await asyncio.wait_for(alice.meets(outgoing, [bob]), LIMIT)
     assert incoming.recording_users_ids == frozenset()
+
+
+async def test_other_recordings_are_announced(sign_in: SignIn, tmp_path: Path) -> None:
+    """A program that records by itself says so; that and a recording of ours count as one."""
+    alice, bob = Phone(await sign_in(), 1), Phone(await sign_in(), 2)
+    outgoing = await alice.calls(bob, call_type=CallType.AUDIO_CALL)
+    outgoing.announce_recording(True)
+    incoming = await bob.answers()
+    await told(incoming, RecordingChanged, alice)
+    async with outgoing.record(tmp_path / "call.mkv"):
+        outgoing.announce_recording(False)
+        await bob.meets(incoming, [alice])
+        assert incoming.recording_users_ids == {alice.id}
+    await eventually(lambda: not incoming.recording_users_ids)

@@ -164,6 +164,7 @@ class CallMonitor:
         person.recording_path = path
         try:
             self._recorders[person.user_id] = Recorder(stream, path)
+            self._session.announce_recording(True)
         except MediaError as error:
             person.recording_error = str(error)
 

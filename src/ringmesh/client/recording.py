@@ -195,7 +195,7 @@ class Recordings:
 
     Args:
         own_id: our user id.
-        changed: told when the first one begins (True) and when the last one has ended (False).
+        changed: told whether the others are to know that we record.
     """
 
     def __init__(self, own_id: int, *, changed: Callable[[bool], None]) -> None:
@@ -205,7 +205,13 @@ class Recordings:
         self._stopping: set[asyncio.Task[None]] = set()
         self._streams: dict[int, MediaStream] = {}
         self._local: LocalStream | None = None
+        self._announced = False
         self._over = False
+
+    def announce(self, recording: bool) -> None:
+        """See `P2PSession.announce_recording`."""
+        self._announced = recording
+        self._changed(self._announced or bool(self._running))
 
     def begin(
         self,
@@ -223,8 +229,7 @@ class Recordings:
         self._running.append(recording)
         for user_id, stream in self._streams.items():
             recording.put(user_id, stream)
-        if len(self._running) == 1:
-            self._changed(True)
+        self._changed(True)
         return recording
 
     def note(self, event: Event) -> None:
@@ -270,8 +275,7 @@ class Recordings:
         task = asyncio.get_running_loop().create_task(_completed(recording), name="recording ends")
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
-        if not self._running:
-            self._changed(False)
+        self._changed(self._announced or bool(self._running))
 
 
 async def _completed(recording: CallRecording) -> None:

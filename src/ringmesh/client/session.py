@@ -413,6 +413,13 @@ class P2PSession(DeviceControls):
             failed=lambda error: self._services.callbacks.run(on_error, error),
         )
 
+    def announce_recording(self, recording: bool) -> None:
+        """Tell the others that this program records them by its own means, or does no longer.
+
+        `record` tells them by itself.
+        """
+        self._recordings.announce(recording)
+
     def can_initiate_ice_restart(self, user_id: int) -> bool:
         """Whether it is this side that may restart ICE towards a person, now."""
         return self._call.can_restart_ice(user_id)
