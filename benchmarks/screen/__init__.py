@@ -1,0 +1,1 @@
+"""CPU of sharing a screen, beside capturing it alone."""
