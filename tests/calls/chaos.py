@@ -43,7 +43,7 @@ class ChaosLife(Life):
         others = [user_id for user_id in self.ids if user_id != device.user_id]
         self.dialled += 1
         call = device.call(*self.rng.sample(others, self.rng.randint(1, len(others))))
-        self.dialled_calls[call.session_id] = call
+        self.dialled_calls.setdefault(call.session_id, call)  # it may answer one that rings
 
     def act(self, device: Device, call: CallMachine) -> None:
         if self.rng.random() < 0.35:

@@ -11,7 +11,7 @@ from ringmesh.calls.ended import MAX_ENDED
 from ringmesh.calls.machine import Elsewhere
 from ringmesh.calls.transitions import SessionState
 from ringmesh.signals import Accept, Call, CallType, HangUp, IceRestart, Reject, Signal
-from tests.calls.simulation import World, connect
+from tests.calls.simulation import Faults, World, connect
 
 
 @pytest.fixture
@@ -75,6 +75,21 @@ class TestDevices:
             "accept from 2: unknown-session",
             "iceCandidates from 2: unknown-session",
         }
+
+    def test_giving_way_before_the_answer(self, world: World) -> None:
+        """A device that has accepted and has not said so yet gives way to one that has."""
+        ann, phone, desk = world.device(1, foreign=True), world.device(2), world.device(2)
+        ann.call(2)
+        world.run(1)
+        phone.accept()
+        world.faults = Faults(engine_delay=(3.0, 3.0))
+        desk.accept()
+        world.faults = Faults()
+        world.run(30)
+        assert desk.history[-1] == "session_closed answered-elsewhere"
+        assert desk.sent == []
+        assert desk.open_peers == 0
+        assert ann.states == phone.states == [SessionState.CONNECTED]
 
     def test_both_devices_accept(self, world: World) -> None:
         """The first accept wins; the caller turns the other device away at once."""

@@ -171,6 +171,12 @@ class CallMachine:
         return not self._engaged and not self.is_outgoing and self.state is SessionState.NEW
 
     @property
+    def _is_answering(self) -> bool:
+        """We have accepted, and the caller does not know it yet."""
+        caller = self._legs.get(self.caller_id)
+        return caller is not None and caller.state is LegState.ANSWERING
+
+    @property
     def is_new(self) -> bool:
         """An outgoing call that was neither dialled nor ended."""
         return self.is_outgoing and not self._engaged and self._ended is None
@@ -384,7 +390,8 @@ class CallMachine:
 
     def _own_signal(self, signal: Signal, now: float, device: str) -> list[Effect]:
         """Another device of ours said something; answering or declining settles it for us too."""
-        if not (self.is_ringing and isinstance(signal, Accept | Reject)):
+        answering = self._engaged and self._is_answering and isinstance(signal, Accept)
+        if not (answering or (self.is_ringing and isinstance(signal, Accept | Reject))):
             return [Ignored(self.own_id, signal, IgnoredReason.OWN_SIGNAL)]
         self.elsewhere = Elsewhere(signal.platform, device)
         answered = isinstance(signal, Accept)
