@@ -111,6 +111,29 @@ async def test_an_application_that_cannot_start(home: Home) -> None:
         await session.wait_for(ringmesh.CallRejectedByUser, timeout=LIMIT)
 
 
+async def test_the_caller_gives_up_while_the_application_starts(home: Home) -> None:
+    """An application that is there too late does not answer a call that is over."""
+    dunst = await home.desktop.dunst()
+    go = home.desktop.folder / "go"
+    slow = f"while ! test -e {go}; do sleep 0.1; done; exec {home.application()}"
+    code, output = await home.install("--exec", f"/bin/sh -c '{slow}'")
+    assert code == 0, output
+    agent = await home.desktop.start(*ringmesh_command("agent"))
+    await agent.says("waiting for calls")
+    async with home.person("alice") as alice:
+        session = await ring(alice, home)
+        await dunst.shows(1)
+        await dunst.press("Accept")
+        await dunst.shows(0)
+        await session.hang_up()
+        await agent.says("rings no more: remote-hung-up")
+        go.touch()
+        await home.writes("ready")
+        await ring(alice, home)
+        await home.writes("incoming")
+    assert "accepted" not in home.diary.read_text()
+
+
 async def test_restarts_while_it_rings(home: Home) -> None:
     """An agent that comes back rings for a call that still rings, and declines what was declined;
     what happened while the application was closed is told when it starts."""
@@ -178,17 +201,37 @@ async def test_the_agent_is_small_and_ends_in_order(home: Home) -> None:
 
 
 async def test_the_server_comes_back(home: Home, tmp_path: Path) -> None:
-    """The agent outlives a restart of the server, and rings again."""
+    """The agent outlives a restart of the server and rings again; before and after, it does not
+    keep the server from pushing to Bob's phone."""
+    async with home.person("bob") as bob:
+        await bob.push.create_subscription(
+            ringmesh.CreateSubscriptionParameters(
+                channel="gcm", platform="android", udid="phone", push_token="token"
+            )
+        )
     dunst = await home.desktop.dunst()
     agent = await home.agent()
     port = int(home.server.url.rpartition(":")[2])
+
+    async def rings_everywhere(server: Server) -> None:
+        before = len(await server.push.log(None, 100))
+
+        async def pushed() -> bool:
+            return len(await server.push.log(None, 100)) > before
+
+        async with home.person("alice") as alice:
+            session = await ring(alice, home)
+            await dunst.shows(1)
+            await until(pushed, lambda: "a push")
+            await session.hang_up()
+            await dunst.shows(0)
+
+    await rings_everywhere(home.server)
     await home.server.stop()
     await agent.says("reconnecting")
-    async with Server(tmp_path / "server", load_settings(port=port)):
+    async with Server(tmp_path / "server", load_settings(port=port)) as again:
         await agent.says("state=ready", times=2)
-        async with home.person("alice") as alice:
-            await ring(alice, home)
-            await dunst.shows(1)
+        await rings_everywhere(again)
 
 
 async def test_a_cancelled_call_leaves_the_screen_and_is_silent(home: Home) -> None:

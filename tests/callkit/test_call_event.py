@@ -11,26 +11,7 @@ from hypothesis import strategies as st
 
 from ringmesh.callkit import CallEvent
 from ringmesh.errors import ProtocolError
-from ringmesh.signals import CallType
-
-PUSH = {
-    "session_id": "1c7b2a5e-0d0f-4a43-8f2e-6d5a0c9b4e11",
-    "call_type": 1,
-    "caller_id": 4001,
-    "caller_name": "Alice",
-    "call_opponents": "4002,4003",
-    "photo_url": "https://example.org/alice.png",
-    "user_info": '{"topic": "lunch"}',
-}
-EVENT = CallEvent(
-    session_id="1c7b2a5e-0d0f-4a43-8f2e-6d5a0c9b4e11",
-    call_type=CallType.VIDEO_CALL,
-    caller_id=4001,
-    caller_name="Alice",
-    opponents_ids=(4002, 4003),
-    call_photo="https://example.org/alice.png",
-    user_info={"topic": "lunch"},
-)
+from tests.callkit.events import EVENT, PUSH
 
 
 def test_it_is_the_push_payload() -> None:

@@ -16,9 +16,9 @@ from ringmesh.callkit import CallEvent, CallKit, CallState
 from ringmesh.errors import ConfigurationError, InvalidStateError, NotSupportedError
 from tests.callkit.conftest import Home
 from tests.callkit.desktop import LIMIT, NOTIFICATIONS, Desktop, until
+from tests.callkit.events import EVENT
 from tests.callkit.phone import APPLICATION
 from tests.callkit.test_agent import ring
-from tests.callkit.test_call_event import EVENT
 
 
 @pytest_asyncio.fixture

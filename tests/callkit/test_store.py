@@ -12,7 +12,7 @@ import pytest
 from ringmesh.callkit import CallState
 from ringmesh.callkit.store import MAX_AGE, MAX_CALLS, CallStore, Ringer, What
 from ringmesh.errors import InvalidStateError
-from tests.callkit.test_call_event import EVENT
+from tests.callkit.events import EVENT
 
 SESSION = EVENT.session_id
 
@@ -135,7 +135,7 @@ import resource, sys
 from pathlib import Path
 from ringmesh.callkit.store import CallStore, Ringer, attempt
 from ringmesh.errors import InvalidStateError
-from tests.callkit.test_call_event import EVENT
+from tests.callkit.events import EVENT
 store = CallStore(Path(sys.argv[1]))
 assert store.begin(EVENT, Ringer.AGENT)
 size = store.path.stat().st_size
@@ -168,7 +168,7 @@ _RACE = """
 import sys
 from pathlib import Path
 from ringmesh.callkit.store import CallStore, Ringer
-from tests.callkit.test_call_event import EVENT
+from tests.callkit.events import EVENT
 store = CallStore(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -172,16 +173,17 @@ class Agent:
 
     async def _ended(self, call: HeardCall) -> None:
         """The caller gave up or is lost, or another device of ours answered or declined."""
-        ring = self._rings.pop(call.session_id, None)
-        if ring is None:
-            return
-        reason = call.end_reason
-        _logger.info("call %s rings no more: %s", call.session_id, reason)
-        lost = reason is EndReason.CALLER_LOST  # and may ring again
-        state = CallState.UNKNOWN if lost else CallState.REJECTED
-        pending = (CallState.PENDING,)
-        attempt(lambda: self._store.set_state(call.session_id, state, only_from=pending), True)
-        await self._silence(call.session_id)
+        session_id, reason = call.session_id, call.end_reason
+        _logger.info("call %s rings no more: %s", session_id, reason)
+        state = CallState.REJECTED
+        before = [CallState.PENDING]
+        if reason is EndReason.CALLER_LOST:  # who may ring again
+            state = CallState.UNKNOWN
+        if reason is not EndReason.ANSWERED_ELSEWHERE:  # or an application that starts would answer
+            before.append(CallState.ACCEPTED)
+        attempt(lambda: self._store.set_state(session_id, state, only_from=before), True)
+        if self._rings.pop(session_id, None) is not None:
+            await self._silence(session_id)
 
     async def _silence(self, session_id: str) -> None:
         if not self._rings:
@@ -260,8 +262,11 @@ async def run_agent(
     """Ring until cancelled, whatever the server and the network do meanwhile.
 
     Raises `AuthenticationError` when the login is refused, `NotSupportedError` without a desktop
-    session, and `InvalidStateError` when an agent for this application runs already.
+    session and on other systems than Linux, and `InvalidStateError` when an agent for this
+    application runs already.
     """
+    if not sys.platform.startswith("linux"):
+        raise NotSupportedError("the agent runs on Linux only")
     bus = SessionBus()
     await bus.connect()
     lost = asyncio.Event()

@@ -316,8 +316,9 @@ class CallKit:
             await self._notifier.withdraw(session_id)
 
     def _answer_asked(self, session_id: str) -> None:
-        """The user accepted in the agent while we run. (What started us, `attach` fetches.)"""
-        if self._calls is None:
+        """The user accepted in the agent."""
+        if self._calls is None:  # `attach` will fetch it
+            self._started_by.add(session_id)
             return
         if attempt(lambda: self._store.state(session_id), CallState.UNKNOWN) is CallState.REJECTED:
             _logger.info("the call that the agent hands over is over")
@@ -356,7 +357,7 @@ class CallKit:
         others = [other for other in calls.sessions.values() if other is not session]
         if state is CallState.REJECTED:
             await _reject(session)
-        elif state is CallState.ACCEPTED:
+        elif state is CallState.ACCEPTED or event.session_id in self._started_by:
             self._accepted(event)
         elif any(_is_under_way(other) for other in others):
             await self._ended(event.session_id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ringmesh.callkit.call_event import CallEvent
@@ -66,7 +67,10 @@ class WindowsNotifier:
         """See `Notifier.withdraw`."""
         toast = self._shown.pop(session_id, None)
         if toast is not None:
-            self._toaster.remove_toast(toast)
+            from windows_toasts import ToastNotFoundError
+
+            with suppress(ToastNotFoundError):  # it went by itself
+                self._toaster.remove_toast(toast)
 
     async def close(self) -> None:
         """See `Notifier.close`."""
