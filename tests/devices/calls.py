@@ -73,6 +73,11 @@ class Call:
                     break
         return np.concatenate(blocks)
 
+    def answer_with(self, stream: LocalStream) -> None:
+        """Let the other person send this."""
+        self._answer.close()
+        self._answer = stream
+
     def close(self) -> None:
         """Release what the other person sends."""
         self._answer.close()
