@@ -34,11 +34,13 @@ if (navigator.mediaDevices) {
   };
 }
 
-// So that tests see the connections that the SDK makes.
+// So that tests see the connections that the SDK makes, and can let them find no path.
 fake.peers = [];
+fake.deadRelay = false;
+const nowhere = {iceTransportPolicy: 'relay', iceServers: [{urls: 'turn:127.0.0.1:9?transport=tcp', username: 'u', credential: 'c'}]};
 window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...options) {
-    super(...options);
+  constructor(options) {
+    super(fake.deadRelay ? {...options, ...nowhere} : options);
     fake.peers.push(this);
   }
 };

@@ -302,3 +302,25 @@ async def test_a_refused_permission(pages: Pages, account: Account) -> None:
     await person.button("Ring when this page is closed").click()
     await expect(person.notice("Notifications are blocked")).to_be_visible()
     await expect(person.button("Ring when this page is closed")).to_be_enabled()
+
+
+async def test_missed_calls_are_listed(pages: Pages, account: Account, call: Call) -> None:
+    """Who called in vain is shown, can be called back, and cleared away for good."""
+    bob = await pages.sign_in(await account())
+    missed = bob.page.locator(".missed")
+    await expect(missed).to_be_hidden()
+    session = await call(bob)
+    await expect(bob.incoming).to_be_visible()
+    await session.hang_up()
+    await expect(missed.locator(".row-name")).to_have_text("Ada")
+    await expect(missed.locator(".row-detail")).to_contain_text("Video call")
+    await bob.button("Call Ada back").click()
+    await expect(bob.preview.get_by_role("heading")).to_have_text("Call Ada")
+    await bob.page.keyboard.press("Escape")
+    await bob.page.reload()
+    await expect(missed).to_be_visible()
+    await bob.button("Clear missed calls").click()
+    await expect(missed).to_be_hidden()
+    await bob.page.reload()
+    await bob.at_people()
+    await expect(missed).to_be_hidden()

@@ -37,6 +37,7 @@ export class App {
     this.server.on('expired', () => void this.#onExpired());
     // Not `beforeunload`: it also fires where people stay. A page taken from the cache starts anew.
     window.addEventListener('pagehide', () => this.#leave());
+    document.addEventListener('visibilitychange', () => document.hidden || this.#people?.look());
     window.addEventListener('pageshow', ({persisted}) => persisted && location.reload());
   }
 
@@ -151,6 +152,7 @@ export class App {
     call.on('end', () => {
       this.#incoming = undefined;
       void this.#bell.silence(call);
+      this.#people?.look();
       if (this.#callScreen?.call !== call) showEnd(call, () => undefined);
     });
     this.#incoming = openIncoming(call, this.#face, (media) => {

@@ -15,11 +15,13 @@ interface Choices {
   device: string;
   /** The user whose calls ring here while the page is closed, 0 for nobody. */
   bellOf: number;
+  /** Missed calls up to this id were cleared away. */
+  missedSeen: number;
 }
 
 const KEY = 'ringmesh';
 const defaults: Choices = {
-  microphone: '', camera: '', speakers: '', micOn: true, cameraOn: true, bandwidth: 0, theme: 'system', device: '', bellOf: 0,
+  microphone: '', camera: '', speakers: '', micOn: true, cameraOn: true, bandwidth: 0, theme: 'system', device: '', bellOf: 0, missedSeen: 0,
 };
 
 export function remember(storage: 'localStorage' | 'sessionStorage', value: unknown): void {

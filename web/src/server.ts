@@ -11,6 +11,14 @@ export interface User {
   is_guest?: boolean;
 }
 
+/** `at` in milliseconds since 1970. */
+export interface MissedCall {
+  id: number;
+  caller: User;
+  video: boolean;
+  at: number;
+}
+
 interface Account {
   token: string;
   user: User;
@@ -28,6 +36,7 @@ interface Places {
 const CALL_TIMES = {answerTimeInterval: 60, dialingTimeInterval: 4, disconnectTimeInterval: 86_400};
 const RECONNECT_SECONDS = 2;
 const LONGEST_LOGIN = 70;
+const MISSED_SHOWN = 5;
 
 export class Server extends Emitter<{expired: void}> {
   account: Account | null = null;
@@ -129,6 +138,18 @@ export class Server extends Emitter<{expired: void}> {
 
   async byId(id: number): Promise<User | null> {
     return this.#one(`users/${id}`);
+  }
+
+  /** The newest ones after the one with this id. */
+  async missedCalls(after: number): Promise<MissedCall[]> {
+    const found: {id: number; caller_id: number; call_type: number; called_at: string}[] =
+      (await this.#get(`calls?limit=${MISSED_SHOWN}`)).items.filter(({id}: {id: number}) => id > after);
+    const ids = [...new Set(found.map(({caller_id}) => caller_id))];
+    const callers = new Map(await Promise.all(ids.map(async (id) => [id, await this.byId(id)] as const)));
+    return found.map(({id, caller_id, call_type, called_at}) => ({
+      id, caller: callers.get(caller_id) ?? {id: caller_id, login: null, full_name: null},
+      video: call_type === 1, at: Date.parse(called_at),
+    }));
   }
 
   /** Decline or leave a call without the chat, in a request that outlives the page. */

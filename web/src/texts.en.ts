@@ -68,6 +68,13 @@ export const en = {
     yourself: 'This link calls you. Send it to somebody else.',
   },
 
+  missed: {
+    heading: 'Missed calls',
+    detail: (kind: string, time: string) => `${kind}, ${time}`,
+    back: (name: string) => `Call ${name} back`,
+    clear: 'Clear missed calls',
+  },
+
   preview: {
     heading: (names: string[]) => `Call ${list.format(names)}`,
     yourPicture: 'Your picture',

@@ -5,10 +5,12 @@ import type {Server, User} from '../server';
 import {displayName, problemText, t} from '../texts';
 import {avatar, h, icon, iconButton, relabel, set, write} from './dom';
 import {logo} from './logo';
+import {MissedCalls} from './missed';
 import {announce, notice} from './notices';
 import {openSettings} from './settings';
 
 const REFRESH_MS = 3_000;
+const WRITTEN_MS = 1_000;
 const SEARCH_DELAY_MS = 300;
 const SEARCH_LEAST = 4;
 const MOST = 3;
@@ -26,6 +28,7 @@ export class PeopleScreen {
   readonly #bar = h('div', {class: 'action-bar'});
   readonly #count = h('span', {class: 'count', role: 'status'});
   readonly #search: HTMLInputElement;
+  readonly #missed: MissedCalls;
   #online: User[] | undefined;
   #found: User[] = [];
   #drawn = '';
@@ -37,16 +40,22 @@ export class PeopleScreen {
       type: 'search', id: 'search', placeholder: t.people.searchHint, 'aria-label': t.people.search,
       autocomplete: 'off', spellcheck: 'false', maxlength: '255', oninput: () => this.#searchSoon(),
     });
+    this.#missed = new MissedCalls(server, (users, video) => actions.call(users, video));
     this.element = h('div', {class: 'people'},
       this.#header(),
       h('main', {class: 'people-main'},
         h('div', {class: 'people-head'}, h('h1', {}, t.people.heading), this.#count),
         h('div', {class: 'search'}, icon(Search), this.#search),
-        this.#list),
+        this.#missed.element, this.#list),
       this.#bar);
     this.#drawBar();
     void this.#refresh();
     this.#timer = window.setInterval(() => void this.#refresh(), REFRESH_MS);
+  }
+
+  /** A call has ended, or rang elsewhere: soon the server will have written down whether it was missed. */
+  look(): void {
+    setTimeout(() => void this.#missed.refresh(), WRITTEN_MS);
   }
 
   close(): void {
