@@ -83,7 +83,7 @@ def main() -> int:
     console = Console()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="signalling-")))
-        xload = _build(folder)
+        xload = build(folder)
         users = max(options.idle, 2 * PAIRS)
         targets = [stack.enter_context(ringmesh(folder / "ringmesh", users))]
         if ejabberd_is_installed():
@@ -116,7 +116,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _build(folder: Path) -> Path:
+def build(folder: Path) -> Path:
+    """Compile xload."""
     xload = folder / "xload"
     source = Path(__file__).with_name("xload.c")
     subprocess.run(["gcc", "-O3", "-march=native", "-o", xload, source, "-lm"], check=True)

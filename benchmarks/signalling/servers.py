@@ -53,7 +53,7 @@ def ringmesh(
         settings: environment variables beside the defaults.
     """
     folder.mkdir()
-    first = asyncio.run(_populate(folder, users))
+    first = asyncio.run(populate(folder, users))
     command = (str(Path(sys.executable).with_name("ringmesh")), "serve")
     options = ("--data", str(folder), "--port", str(RINGMESH_PORT))
     environment = os.environ | (settings or {})
@@ -145,7 +145,7 @@ def _is_healthy() -> bool:
         return False
 
 
-async def _populate(folder: Path, users: int) -> int:
+async def populate(folder: Path, users: int) -> int:
     """Make users with a live session each; the id of the first. Tokens go into a file."""
     accounts = await open_accounts(folder, Settings())
     application, _ = await accounts.applications.ensure_default()

@@ -180,13 +180,12 @@ async def test_what_was_being_sent_at_a_crash(
     async with world(tmp_path, apns, fcm, push_service, key) as running:
         bob = await phone(running, "bob", "bobs")
     store = open_push_store(tmp_path / "ringmesh.db")
-    (subscription,) = await store.subscriptions_of(bob.id)
     now = int(time.time())
     event = Event(
         application_id=1, user_id=bob.id, message=Message(HELLO), kind=Kind.OTHER, tag=None,
         created_ms=now * 1000, expires_at=now + 60,
     )  # fmt: skip
-    await store.add_event(event, [subscription])
+    await store.add_event(event, [bob.id], None, lambda found: found, {})
     (claimed,) = await store.claim(Channel.GCM, False, now * 1000 + 1, 10)
     assert await store.claim(Channel.GCM, False, now * 1000 + 1, 10) == []
     assert claimed.push.message == event.message
@@ -204,7 +203,8 @@ async def test_a_cancel_waits_for_its_start(running: World) -> None:
     (subscription,) = await running.api.server.push.subscriptions(_user(running, bob))
     now = int(time.time())
     for kind in (Kind.START, Kind.CANCEL):
-        await store.add_event(_about_call(subscription, kind, now), [subscription])
+        event = _about_call(subscription, kind, now)
+        await store.add_event(event, [bob.id], None, lambda found: found, {})
     (start,) = await store.claim(Channel.GCM, True, now * 1000, 10)
     assert start.push.kind is Kind.START
     assert await store.claim(Channel.GCM, True, now * 1000, 10) == []
@@ -250,3 +250,4 @@ def test_delays() -> None:
     assert delay(3, None, 0.0) == 2
     assert delay(50, None, 1.0) == LONGEST_RETRY_SECONDS
     assert delay(1, 17.5, 0.3) == 17.5
+    assert delay(1, 0, 0.3) > 0

@@ -10,16 +10,19 @@ again, since nobody knows whether it got out. Nothing else is ever sent twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import structlog
 
 from ringmesh.server.push.contract import Channel, Kind, Outcome, Sender, Status
 from ringmesh.server.push.metrics import PushMetrics
-from ringmesh.server.push.records import Claimed, Note, State
+from ringmesh.server.push.records import Added, Claimed, Note, State
 from ringmesh.server.store.push import PushStore
 
 IN_FLIGHT = 48
@@ -29,12 +32,15 @@ OTHERS_IN_FLIGHT = 6
 """The same for all others."""
 
 SEND_SECONDS = 15.0
+SHORTEST_RETRY_SECONDS = 0.5
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 
 _IDLE_SECONDS = 5.0
 _TROUBLE_SECONDS = 1.0
 _NOTES = 200
+_PLACES = 4
+_CANCEL_SECONDS = 60.0
 _STATES = {
     Status.DELIVERED: State.DELIVERED,
     Status.DEAD_TOKEN: State.DEAD_TOKEN,
@@ -46,7 +52,7 @@ LaneKey: TypeAlias = tuple[Channel, bool]
 """A channel, and whether what is sent there is about calls."""
 
 _Notes: TypeAlias = asyncio.Queue[tuple[Note, LaneKey | None]]
-"""What came of an attempt, and the lane that has something to do because of it."""
+"""What came of an attempt, and the lane where a start was sent, so that a cancel may go."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -88,10 +94,24 @@ class Outbox:
         self._tasks.append(asyncio.create_task(self._keep_notes(), name="push notes"))
         self._tasks.append(asyncio.create_task(self._look_after(), name="push expiry"))
 
-    def wake(self, channels: Iterable[Channel], *, about_calls: bool) -> None:
-        """There is something new to send on these."""
-        for channel in channels:
-            self._lanes[channel, about_calls].wake()
+    @contextmanager
+    def room(self, kind: Kind) -> Iterator[Mapping[Channel, int]]:
+        """Places, by channel, for pushes that are claimed as soon as they are in the store. They
+        are kept free inside of the context; `added` says there what became of it."""
+        lanes = {c: self._lanes[c, kind is not Kind.OTHER] for c in Channel}
+        room = {channel: lane.reserve(_PLACES) for channel, lane in lanes.items()}
+        try:
+            yield room
+        finally:
+            for channel, places in room.items():
+                lanes[channel].release(places)
+
+    def added(self, kind: Kind, added: Added) -> None:
+        """An event is in the store: send what is claimed of it, see to the rest."""
+        for claimed in added.claimed:
+            self._lanes[claimed.push.subscription.channel, kind is not Kind.OTHER].send(claimed)
+        for channel in added.waiting:
+            self._lanes[channel, kind is not Kind.OTHER].wake(cancel=kind is Kind.CANCEL)
 
     async def close(self, seconds: float = SEND_SECONDS) -> None:
         """Claim no more, wait for what is being sent, note it. Idempotent."""
@@ -121,7 +141,7 @@ class Outbox:
             for _ in taken:
                 self._notes.task_done()
             for key in {key for _, key in taken if key is not None}:
-                self._lanes[key].wake()
+                self._lanes[key].start_is_out()
 
     async def _keep(self, notes: list[Note]) -> None:
         try:
@@ -165,10 +185,40 @@ class _Lane:
         self._sending: set[asyncio.Task[None]] = set()
         self._stopped = False
         self._more = False  # than were claimed
+        self._reserved = 0
+        self._retries: list[float] = []
+        self._cancels_until = 0.0
 
-    def wake(self) -> None:
-        """Something changed: look for work."""
+    def reserve(self, most: int) -> int:
+        """Keep some places free, if there are any and nobody else waits for them."""
+        places = 0 if self._more or self._stopped else max(0, min(most, self._free))
+        self._reserved += places
+        return places
+
+    def release(self, places: int) -> None:
+        """They are needed no more."""
+        self._reserved -= places
+        if self._more:
+            self._news.set()
+
+    def send(self, claimed: Claimed) -> None:
+        """Send what is claimed. When the server stops, the next one does."""
+        if self._stopped:
+            return
+        task = asyncio.create_task(self._send(claimed), name=f"push {self._channel}")
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+
+    def wake(self, *, cancel: bool = False) -> None:
+        """Look for work."""
+        if cancel:
+            self._cancels_until = self._clock() + _CANCEL_SECONDS
         self._news.set()
+
+    def start_is_out(self) -> None:
+        """A cancel may have waited for it."""
+        if self._clock() < self._cancels_until:
+            self._news.set()
 
     def stop(self) -> None:
         """Claim no more, and end when all is sent."""
@@ -181,44 +231,40 @@ class _Lane:
             while not self._stopped:
                 self._news.clear()
                 try:
-                    claimed = await self._claim()
+                    for claimed in await self._claim():
+                        self.send(claimed)
                 except Exception:
                     _logger.exception("claiming pushes failed", channel=self._channel)
                     await asyncio.sleep(_TROUBLE_SECONDS)
-                    continue
-                for one in claimed:
-                    task = asyncio.create_task(self._send(one), name=f"push {self._channel}")
-                    self._sending.add(task)
-                    task.add_done_callback(self._sent)
-                if not claimed:
-                    await self._wait()
+                await self._wait()
             if self._sending:
                 await asyncio.wait(self._sending)
         finally:
             for task in self._sending:
                 task.cancel()
 
+    @property
+    def _free(self) -> int:
+        return self._most - len(self._sending) - self._reserved
+
     async def _claim(self) -> list[Claimed]:
-        free = self._most - len(self._sending)
-        if free <= 0:
+        free = self._free
+        self._more = free <= 0
+        if self._more:
             return []
         claimed = await self._store.claim(*self._key, self._now_ms(), free)
         self._more = len(claimed) == free
         return claimed
 
     async def _wait(self) -> None:
-        """Until there is news, or the next retry is due."""
-        seconds = _IDLE_SECONDS
-        if len(self._sending) < self._most:
-            now_ms = self._now_ms()
-            due = await self._store.next_due_ms(*self._key, now_ms)
-            if due is not None:
-                seconds = min(seconds, (due - now_ms) / 1000)
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
+        """Until there is news, the next retry is due, or a while has passed."""
+        now = self._clock()
+        while self._retries and self._retries[0] <= now:
+            heapq.heappop(self._retries)
+        due = self._retries[0] - now if self._retries else _IDLE_SECONDS
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(due, _IDLE_SECONDS)):
                 await self._news.wait()
-        except TimeoutError:
-            pass
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
@@ -237,8 +283,10 @@ class _Lane:
         else:
             outcome = await _attempt(sender, claimed)
         note = self._note(claimed, outcome)
-        again = note.state is State.QUEUED or push.kind is Kind.START  # its cancel may wait
-        await self._notes.put((note, self._key if again else None))
+        if note.state is State.QUEUED:
+            heapq.heappush(self._retries, note.due_ms / 1000)
+            self._news.set()
+        await self._notes.put((note, self._key if push.kind is Kind.START else None))
         if note.state is not State.QUEUED:
             self._metrics.ended(note.state, 1)
         if note.state is State.DELIVERED:
@@ -290,6 +338,6 @@ def delay(attempts: int, asked: float | None, chance: float) -> float:
     """Seconds until the next attempt: what the provider asked for, or twice as long each time,
     with up to half of it left to chance (0 to 1)."""
     if asked is not None:
-        return max(0.0, asked)
+        return max(SHORTEST_RETRY_SECONDS, asked)
     full = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(attempts - 1, 10))
     return full * (0.5 + chance / 2)

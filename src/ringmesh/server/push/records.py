@@ -56,6 +56,22 @@ class Claimed:
     created_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """An event that is in the outbox.
+
+    Attributes:
+        pushes: how many there are of it.
+        claimed: those of them that whoever added it is to send now.
+        waiting: channels of the others.
+    """
+
+    event_id: int
+    pushes: int
+    claimed: list[Claimed]
+    waiting: frozenset[Channel]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """What came of an attempt.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,16 +177,22 @@ class PushService:
         user_ids: Sequence[int],
         channel: Channel | None = None,
         environment: Environment | None = None,
+        devices: Collection[str] | None = None,
     ) -> Posted:
-        found = await self._store.subscriptions_for(event.application_id, user_ids, environment)
-        return await self._put(event, events.recipients(event.message, event.kind, channel, found))
+        channels: set[Channel] = set()
 
-    async def _put(self, event: Event, recipients: Sequence[Subscription]) -> Posted:
-        number, pushes = await self._store.add_event(event, recipients)
-        channels = tuple(sorted({one.channel for one in recipients}))
-        self.metrics.accepted += pushes
-        self._outbox.wake(channels, about_calls=event.kind is not Kind.OTHER)
-        return Posted(number, event, channels, pushes)
+        def choose(found: list[Subscription]) -> list[Subscription]:
+            if devices is not None:
+                found = [one for one in found if one.udid in devices]
+            chosen = events.recipients(event.message, event.kind, channel, found)
+            channels.update(one.channel for one in chosen)
+            return chosen
+
+        with self._outbox.room(event.kind) as room:
+            added = await self._store.add_event(event, user_ids, environment, choose, room)
+            self._outbox.added(event.kind, added)
+        self.metrics.accepted += added.pushes
+        return Posted(added.event_id, event, tuple(sorted(channels)), added.pushes)
 
     async def _recipients(self, application_id: int, request: EventInput) -> list[int]:
         found: list[int] = []
@@ -249,11 +255,8 @@ class PushService:
             call.application_id, call.caller_id, call.session_id, [call.callee_id], now_ms
         )
         devices = {one.udid for one in choose(rang)}
-        if not devices:
-            return
-        found = await self._store.subscriptions_for(call.application_id, [call.callee_id], None)
-        same = [one for one in found if one.udid in devices]
-        await self._put(event, events.recipients(message, Kind.CANCEL, None, same))
+        if devices:
+            await self._add(event, [call.callee_id], devices=devices)
 
     def _ring_event(self, call: RingingCall, message: Message, kind: Kind) -> Event:
         now = self._clock()

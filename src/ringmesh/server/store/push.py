@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -32,9 +32,12 @@ from ringmesh.server.push.contract import (
     Push,
     Subscription,
 )
-from ringmesh.server.push.records import Claimed, Event, LogEntry, MissedCall, Note, State
+from ringmesh.server.push.records import Added, Claimed, Event, LogEntry, MissedCall, Note, State
 from ringmesh.server.store.schema import events, missed_calls, pushes, subscriptions, users
 from ringmesh.server.store.sql import WRITE
+
+Choose: TypeAlias = Callable[[list[Subscription]], Sequence[Subscription]]
+"""Which of some users' subscriptions get an event. Runs in a thread."""
 
 _T = TypeVar("_T")
 _BATCH = 500
@@ -89,7 +92,7 @@ class PushStore:
         """One user's, by ascending id."""
         found = select(subscriptions).where(subscriptions.c.user_id == user_id)
         rows = await self._read(found.order_by(subscriptions.c.id))
-        return [_subscription(row._mapping) for row in rows]
+        return [_subscription(row) for row in rows]
 
     async def remove_subscription(self, user_id: int, subscription_id: int) -> bool:
         """Remove a user's own; False when there was none."""
@@ -131,42 +134,37 @@ class PushStore:
 
     # The outbox
 
-    async def subscriptions_for(
-        self, application_id: int, user_ids: Sequence[int], environment: Environment | None
-    ) -> list[Subscription]:
-        """All by which these users of an application can be reached in an environment."""
-        found: list[Subscription] = []
-        for some in _batches(user_ids):
-            query = select(subscriptions).where(
-                subscriptions.c.user_id.in_(some),
-                subscriptions.c.application_id == application_id,
-            )
-            if environment is not None:
-                query = query.where(subscriptions.c.environment == environment)
-            found += await self._read_as(query, _subscription)
-        return found
+    async def add_event(
+        self,
+        event: Event,
+        user_ids: Sequence[int],
+        environment: Environment | None,
+        choose: Choose,
+        room: Mapping[Channel, int],
+    ) -> Added:
+        """Keep an event with a push for each subscription of these users that is chosen.
 
-    async def add_event(self, event: Event, recipients: Sequence[Subscription]) -> tuple[int, int]:
-        """Keep an event with its pushes: its id, and how many pushes there are.
+        One that starts or cancels a ring goes to each subscription once for each call.
 
-        One that starts or cancels a ring goes to each device once for each call.
+        Args:
+            choose: may raise: then nothing is kept.
+            room: how many of a channel are claimed at once, by whoever asks.
         """
 
-        def add(connection: Connection) -> tuple[int, int]:
-            row = connection.execute(
-                insert(events).values(_event_columns(event)).returning(events.c.id)
-            ).one()
-            known = (
-                _already(connection, event) if event.tag and event.kind is not Kind.OTHER else ()
-            )
-            rows = [
-                _push_columns(event, row.id, subscription)
-                for subscription in recipients
-                if subscription.id not in known
-            ]
+        def add(connection: Connection) -> Added:
+            found = _subscriptions_of(connection, event.application_id, user_ids, environment)
+            recipients = choose(found)
+            number: int = connection.execute(_ADD_EVENT, _event_columns(event)).scalar_one()
+            if event.tag and event.kind is not Kind.OTHER:
+                known = _already(connection, event)
+                recipients = [one for one in recipients if one.id not in known]
+            now, later = _split(event, recipients, room)
+            claimed = _add_claimed(connection, event, number, now)
+            rows = [_push_columns(event, number, one, _first_state(event)) for one in later]
             for some in _batches(rows):
-                connection.execute(insert(pushes), list(some))
-            return int(row.id), len(rows)
+                connection.execute(_ADD_PUSH, list(some))
+            channels = frozenset(one.channel for one in later)
+            return Added(number, len(recipients), claimed, channels)
 
         return await self._write(add)
 
@@ -177,52 +175,27 @@ class PushStore:
 
         The cancel of a ring waits until that ring is out.
         """
-        ids = _due(channel, about_calls, now_ms, limit)
-        taken = (
-            update(pushes)
-            .where(pushes.c.id.in_(ids))
-            .values(state=State.CLAIMED, attempts=pushes.c.attempts + 1)
-        )
+        asked = {
+            "channel": channel, "about_calls": about_calls, "now_ms": now_ms,
+            "now": now_ms // 1000, "most": limit,
+        }  # fmt: skip
 
         def take(connection: Connection) -> list[Claimed]:
-            numbers = [row.id for row in connection.execute(taken.returning(pushes.c.id))]
+            numbers = connection.execute(_DUE, asked).scalars().all()
             if not numbers:
                 return []
-            rows = connection.execute(_claimed_rows(numbers)).all()
+            connection.execute(_CLAIM, {"numbers": numbers})
+            rows = connection.execute(_CLAIMED, {"numbers": numbers}).all()
             gone = set(numbers) - {row.push_id for row in rows}
             if gone:  # the subscription was removed meanwhile
-                end = update(pushes).where(pushes.c.id.in_(gone))
-                reason = "the subscription was removed"
-                connection.execute(end.values(state=State.WITHDRAWN, reason=reason, done_at=now_ms))
+                connection.execute(_GONE, {"numbers": list(gone), "now_ms": now_ms})
             messages: dict[int, Message] = {}
             return [_claimed(row, messages) for row in rows]
 
         return await self._write(take)
 
-    async def next_due_ms(self, channel: Channel, about_calls: bool, after_ms: int) -> int | None:
-        """When the next push of a channel that is not due yet becomes so."""
-        query = select(func.min(pushes.c.due_at)).where(
-            pushes.c.state == State.QUEUED,
-            pushes.c.channel == channel,
-            pushes.c.about_call.is_(about_calls),
-            pushes.c.due_at > after_ms,
-        )
-        rows = await self._read(query)
-        return None if rows[0][0] is None else int(rows[0][0])
-
     async def note(self, notes: Sequence[Note]) -> None:
         """Keep what came of attempts."""
-        again = and_(bindparam("new_state") == State.QUEUED, pushes.c.withdrawn)
-        statement = (
-            update(pushes)
-            .where(pushes.c.id == bindparam("push_id"), pushes.c.state == State.CLAIMED)
-            .values(
-                state=case((again, State.WITHDRAWN), else_=bindparam("new_state")),
-                reason=bindparam("new_reason"),
-                due_at=bindparam("new_due_at"),
-                done_at=bindparam("new_done_at"),
-            )
-        )
         values = [
             {
                 "push_id": note.push_id, "new_state": note.state, "new_reason": note.reason,
@@ -233,7 +206,7 @@ class PushStore:
         ]  # fmt: skip
 
         def keep(connection: Connection) -> None:
-            connection.execute(statement, values)
+            connection.execute(_NOTE, values)
             for note in notes:
                 if note.dead_token is not None:
                     is_it = subscriptions.c.id == note.subscription_id
@@ -263,7 +236,7 @@ class PushStore:
         )
 
         def withdraw(connection: Connection) -> list[Subscription]:
-            found = [_subscription(row._mapping) for row in connection.execute(seen)]
+            found = [_subscription(row) for row in connection.execute(seen)]
             connection.execute(
                 update(pushes).where(queued).values(
                     state=State.WITHDRAWN, done_at=now_ms, reason="the call does not ring any more"
@@ -381,7 +354,7 @@ class PushStore:
         return await asyncio.get_running_loop().run_in_executor(self._writer, write)
 
 
-def _due(channel: Channel, about_calls: bool, now_ms: int, limit: int) -> Any:
+def _due() -> Any:
     event = events.alias("its_event")
     start, start_event = pushes.alias("start"), events.alias("start_event")
     not_out = (
@@ -401,18 +374,18 @@ def _due(channel: Channel, about_calls: bool, now_ms: int, limit: int) -> Any:
         .join(event, event.c.id == pushes.c.event_id)
         .where(
             pushes.c.state == State.QUEUED,
-            pushes.c.channel == channel,
-            pushes.c.about_call.is_(about_calls),
-            pushes.c.due_at <= now_ms,
-            pushes.c.expires_at > now_ms // 1000,
+            pushes.c.channel == bindparam("channel"),
+            pushes.c.about_call == bindparam("about_calls"),
+            pushes.c.due_at <= bindparam("now_ms"),
+            pushes.c.expires_at > bindparam("now"),
             or_(event.c.kind != Kind.CANCEL, ~not_out),
         )
         .order_by(pushes.c.due_at)
-        .limit(limit)
+        .limit(bindparam("most"))
     )
 
 
-def _claimed_rows(numbers: Sequence[int]) -> Any:
+def _claimed_rows() -> Any:
     return (
         select(
             pushes.c.id.label("push_id"),
@@ -424,13 +397,121 @@ def _claimed_rows(numbers: Sequence[int]) -> Any:
             events.c.tag,
             events.c.created_at.label("created_ms"),
             pushes.c.expires_at,
-            subscriptions,
+            *_SUBSCRIPTION,
         )
         .join(events, events.c.id == pushes.c.event_id)
         .join(subscriptions, subscriptions.c.id == pushes.c.subscription_id)
-        .where(pushes.c.id.in_(numbers))
+        .where(pushes.c.id.in_(_NUMBERS))
         .order_by(pushes.c.due_at)
     )
+
+
+def _known() -> Any:
+    return (
+        select(pushes.c.subscription_id)
+        .join(events, events.c.id == pushes.c.event_id)
+        .where(
+            events.c.application_id == bindparam("application_id"),
+            events.c.tag == bindparam("tag"),
+            events.c.user_id == bindparam("user_id"),
+            events.c.kind == bindparam("kind"),
+        )
+    )
+
+
+def _noting() -> Any:
+    again = and_(bindparam("new_state") == State.QUEUED, pushes.c.withdrawn)
+    return (
+        update(pushes)
+        .where(pushes.c.id == bindparam("push_id"), pushes.c.state == State.CLAIMED)
+        .values(
+            state=case((again, State.WITHDRAWN), else_=bindparam("new_state")),
+            reason=bindparam("new_reason"),
+            due_at=bindparam("new_due_at"),
+            done_at=bindparam("new_done_at"),
+        )
+    )
+
+
+# Made once: to make a statement costs as much as to run it.
+_NUMBERS: Any = bindparam("numbers", expanding=True)
+_SUBSCRIPTION = [column for column in subscriptions.c if column.name != "created_at"]
+_OF_USERS = select(*_SUBSCRIPTION).where(
+    subscriptions.c.user_id.in_(bindparam("user_ids", expanding=True)),
+    subscriptions.c.application_id == bindparam("application_id"),
+)
+_ADD_EVENT = insert(events).returning(events.c.id)
+_ADD_PUSH = insert(pushes)
+_ADD_CLAIMED = insert(pushes).returning(pushes.c.id, sort_by_parameter_order=True)
+_ALREADY = _known()
+_DUE = _due()
+_CLAIM = (
+    update(pushes)
+    .where(pushes.c.id.in_(_NUMBERS))
+    .values(state=State.CLAIMED, attempts=pushes.c.attempts + 1)
+)
+_CLAIMED = _claimed_rows()
+_GONE = (
+    update(pushes)
+    .where(pushes.c.id.in_(_NUMBERS))
+    .values(
+        state=State.WITHDRAWN, reason="the subscription was removed", done_at=bindparam("now_ms")
+    )
+)
+_NOTE = _noting()
+
+
+def _subscriptions_of(
+    connection: Connection,
+    application_id: int,
+    user_ids: Sequence[int],
+    environment: Environment | None,
+) -> list[Subscription]:
+    found = []
+    for some in _batches(user_ids):
+        asked = {"user_ids": some, "application_id": application_id}
+        found += [_subscription(row) for row in connection.execute(_OF_USERS, asked)]
+    return [one for one in found if environment in (None, one.environment)]
+
+
+def _split(
+    event: Event, recipients: Sequence[Subscription], room: Mapping[Channel, int]
+) -> tuple[list[Subscription], list[Subscription]]:
+    """Who is sent to at once, and who waits for a turn. Cancels wait for their starts."""
+    if event.kind is Kind.CANCEL or _first_state(event) is not State.QUEUED:
+        return [], list(recipients)
+    left = dict(room)
+    now: list[Subscription] = []
+    later: list[Subscription] = []
+    for one in recipients:
+        free = left.get(one.channel, 0)
+        left[one.channel] = free - 1
+        (now if free > 0 else later).append(one)
+    return now, later
+
+
+def _add_claimed(
+    connection: Connection, event: Event, number: int, recipients: Sequence[Subscription]
+) -> list[Claimed]:
+    if not recipients:
+        return []
+    rows = [_push_columns(event, number, one, State.CLAIMED) for one in recipients]
+    ids = connection.execute(_ADD_CLAIMED, rows).scalars().all()
+    return [
+        Claimed(
+            Push(
+                id=push_id,
+                subscription=one,
+                message=event.message,
+                expires_at=event.expires_at,
+                kind=event.kind,
+                tag=event.tag,
+            ),
+            1,
+            event.created_ms,
+        )
+        for push_id, one in zip(ids, recipients, strict=True)
+    ]
 
 
 def _claimed(row: Row[Any], messages: dict[int, Message]) -> Claimed:
@@ -440,7 +521,7 @@ def _claimed(row: Row[Any], messages: dict[int, Message]) -> Claimed:
         message = messages[row.event_id] = Message(json.loads(row.message), formed_for)
     push = Push(
         id=row.push_id,
-        subscription=_subscription(row._mapping),
+        subscription=_subscription(row),
         message=message,
         expires_at=row.expires_at,
         kind=Kind(row.kind),
@@ -451,17 +532,16 @@ def _claimed(row: Row[Any], messages: dict[int, Message]) -> Claimed:
 
 def _already(connection: Connection, event: Event) -> Collection[int]:
     """Subscriptions that have got this from the same person for the same call."""
-    query = (
-        select(pushes.c.subscription_id)
-        .join(events, events.c.id == pushes.c.event_id)
-        .where(
-            events.c.application_id == event.application_id,
-            events.c.tag == event.tag,
-            events.c.user_id == event.user_id,
-            events.c.kind == event.kind,
-        )
-    )
-    return {row.subscription_id for row in connection.execute(query)}
+    asked = {
+        "application_id": event.application_id, "tag": event.tag, "user_id": event.user_id,
+        "kind": event.kind,
+    }  # fmt: skip
+    return set(connection.execute(_ALREADY, asked).scalars())
+
+
+def _first_state(event: Event) -> State:
+    late = event.expires_at <= event.created_ms // 1000
+    return State.EXPIRED if late else State.QUEUED
 
 
 def _event_columns(event: Event) -> dict[str, Any]:
@@ -478,22 +558,23 @@ def _event_columns(event: Event) -> dict[str, Any]:
     }
 
 
-def _push_columns(event: Event, event_id: int, subscription: Subscription) -> dict[str, Any]:
-    late = event.expires_at <= event.created_ms // 1000
+def _push_columns(
+    event: Event, event_id: int, subscription: Subscription, state: State
+) -> dict[str, Any]:
     return {
         "event_id": event_id,
         "application_id": event.application_id,
         "subscription_id": subscription.id,
         "user_id": subscription.user_id,
         "channel": subscription.channel,
-        "state": State.EXPIRED if late else State.QUEUED,
+        "state": state,
         "withdrawn": False,
         "about_call": event.kind is not Kind.OTHER,
-        "attempts": 0,
+        "attempts": 1 if state is State.CLAIMED else 0,
         "due_at": event.created_ms,
         "expires_at": event.expires_at,
         "reason": "",
-        "done_at": event.created_ms if late else None,
+        "done_at": event.created_ms if state is State.EXPIRED else None,
     }
 
 
@@ -513,24 +594,22 @@ def _columns(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _subscription(row: Mapping[Any, Any]) -> Subscription:
-    column = subscriptions.c
-    channel = Channel(row[column.channel])
-    token = row[column.token]
+def _subscription(row: Row[Any]) -> Subscription:
+    channel = Channel(row.channel)
     is_web = channel is Channel.WEB
     return Subscription(
-        id=row[column.id],
-        application_id=row[column.application_id],
-        user_id=row[column.user_id],
+        id=row.id,
+        application_id=row.application_id,
+        user_id=row.user_id,
         channel=channel,
-        platform=Platform(row[column.platform]),
-        udid=row[column.udid],
-        environment=Environment(row[column.environment]),
-        token="" if is_web else token,
-        bundle_identifier=row[column.bundle_identifier],
-        web_endpoint=token if is_web else None,
-        web_auth=row[column.web_auth],
-        web_p256dh=row[column.web_p256dh],
+        platform=Platform(row.platform),
+        udid=row.udid,
+        environment=Environment(row.environment),
+        token="" if is_web else row.token,
+        bundle_identifier=row.bundle_identifier,
+        web_endpoint=row.token if is_web else None,
+        web_auth=row.web_auth,
+        web_p256dh=row.web_p256dh,
     )
 
 
