@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from ringmesh import (
+    CallType,
     ConfigurationError,
     CreateEventParams,
     CreateSubscriptionParameters,
     CubeEvent,
     CubeSubscription,
     ProtocolError,
+    ReceiveNewSession,
     RequestError,
 )
+from ringmesh.server.app import Server
+from ringmesh.signals import Call, HangUp
 from tests.client.conftest import SignIn
+from tests.interop.people import LIMIT
 
 PHONE = CreateSubscriptionParameters(
     channel="gcm",
@@ -60,6 +67,41 @@ async def test_what_the_server_refuses(sign_in: SignIn) -> None:
             CreateSubscriptionParameters(channel="gcm", platform="android", udid="x")
         )
     assert "client_identification_sequence" in caught.value.errors
+
+
+async def test_who_only_listens_does_not_keep_pushes_from_others(
+    sign_in: SignIn, server: Server
+) -> None:
+    """Where a device says that nobody sits at it, the user's phone is pushed as well; where it
+    says that somebody does again, it is not."""
+    me, other = await sign_in(), await sign_in()
+    await other.push.create_subscription(PHONE)
+    base = {"call_type": CallType.AUDIO_CALL, "caller_id": me.id, "opponents_ids": (other.id,)}
+
+    async def pushed() -> set[str]:
+        log = await server.push.log(None, 100)
+        return {entry.tag for entry in log if entry.user_id == other.id and entry.tag}
+
+    for session_id, change in (
+        ("awake", None),
+        ("away", other.chat.mark_inactive),
+        ("back", other.chat.mark_active),
+        ("gone", other.chat.mark_inactive),
+    ):
+        if change is not None:
+            change()
+            async with me.calls.events() as heard:  # and the server knows by then
+                other.chat.send_signal(me.id, HangUp(session_id=f"before {session_id}", **base))
+                await anext(heard)
+        async with other.calls.events() as events:
+            me.chat.send_signal(other.id, Call(session_id=session_id, sdp="v=0", **base))
+            async for event in events:
+                if isinstance(event, ReceiveNewSession):
+                    break
+    async with asyncio.timeout(LIMIT):
+        while "gone" not in await pushed():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert await pushed() == {"away", "gone"}
 
 
 @pytest.mark.parametrize(
