@@ -47,6 +47,5 @@ def echo_in_room(played: Sound, *, delay: float, reverberation: float = 0.3) -> 
 
 def decibels(one: Sound | Pcm, other: Sound | Pcm) -> float:
     """How much louder the one is."""
-    return float(
-        10 * np.log10(np.mean(np.square(one, dtype=float)) / np.mean(np.square(other, dtype=float)))
-    )
+    power, reference = (np.mean(np.square(sound, dtype=float)) for sound in (one, other))
+    return float(10 * np.log10(power / reference))
