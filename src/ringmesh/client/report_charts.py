@@ -54,7 +54,7 @@ def chart(
     if not values:
         return ""
     drawn = [line for line in lines if any(value is not None for _, value in line.points)]
-    top = _nice(max(max(values), 1e-9))
+    top = _nice(max(1.0, *values))
     legend = "".join(
         f'<span class="key {line.style}">{escape(line.label)}</span>' for line in drawn
     )

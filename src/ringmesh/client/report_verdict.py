@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 
 from ringmesh.client.report import PersonReport, QualityPeriod, ReportSample, Verdict, clock
 from ringmesh.media.quality import WINDOW, MediaDirection, QualityCause, QualityLevel
@@ -83,14 +84,21 @@ def _reason(cause: QualityCause, person: PersonReport, period: QualityPeriod) ->
         sample for sample in person.samples if period.begin - WINDOW <= sample.at <= period.end
     ]
 
+    def values(received: str, sent: str, since: float = 0.0) -> list[float]:
+        parts = [
+            sample.receiving if incoming else sample.sending
+            for sample in samples
+            if sample.at >= since
+        ]
+        found = (getattr(part, received if incoming else sent) for part in parts)
+        return [value for value in found if value is not None] or [0.0]
+
     def peak(received: str, sent: str) -> float:
-        parts = [sample.receiving if incoming else sample.sending for sample in samples]
-        values = [getattr(part, received if incoming else sent) for part in parts]
-        return max((value for value in values if value is not None), default=0.0)
+        return max(values(received, sent))
 
     match cause:
         case QualityCause.LOSS:
-            return f"up to {peak('loss', 'loss'):.0%} of the packets were lost"
+            return f"{fmean(values('loss', 'loss', period.begin)):.0%} of the packets were lost"
         case QualityCause.DELAY if incoming:
             return f"sound and picture were up to {peak('delay', ''):.1f} s late"
         case QualityCause.DELAY:

@@ -15,7 +15,7 @@ class ReceivingFigures:
     Attributes:
         audio_kbps: payload, in kbit/s.
         video_kbps: likewise.
-        loss: share (0 to 1) of the packets that did not come, before any were sent again.
+        loss: share (0 to 1) of the packets that did not come.
         jitter: seconds, the larger of sound's and picture's.
         delay: seconds from the far side's sender to our output, estimated as half the round trip
             and the wait in the jitter buffer; the sound's, or else the picture's.
