@@ -11,7 +11,7 @@ import itertools
 import json
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,28 @@ class Firefox:
 
 
 @asynccontextmanager
-async def firefox(program: str, profile: Path) -> AsyncIterator[Firefox]:
-    """Firefox without a window of its own, with fake camera and microphone."""
+async def firefox(
+    program: str,
+    profile: Path,
+    *,
+    preferences: Mapping[str, Any] | None = None,
+    desktop: Mapping[str, str] | None = None,
+) -> AsyncIterator[Firefox]:
+    """Firefox with fake camera and microphone.
+
+    Args:
+        desktop: environment of the desktop to open its window in; without one it has no window.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = PREFERENCES | {"marionette.port": port}
+    settings = PREFERENCES | {"marionette.port": port} | dict(preferences or {})
     lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in settings.items()]
     profile.joinpath("user.js").write_text("\n".join(lines))
     process = await asyncio.create_subprocess_exec(
-        *(program, "--headless", "--marionette", "--no-remote", "--profile", str(profile)),
+        *(program, *(() if desktop else ("--headless",))),
+        *("--marionette", "--no-remote", "--profile", str(profile)),
+        env=desktop,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,12 +20,26 @@ from tests.interop.conftest import SignIn, session_fixture
 from tests.interop.conftest import test_fixture as shared_fixture
 from tests.interop.people import coded
 from tests.push.fake_push_service import FakePushService
-from tests.push.provider import make_certificate
+from tests.push.provider import Provider, make_certificate
 from tests.web.bell import Bell
 from tests.web.conftest import Account
 from tests.web.page_driver import LIMIT, PASSWORD, Pages, Person
 
 CALLING, MISSED = "Ada is calling", "You missed a call from Ada."
+
+
+@asynccontextmanager
+async def push_server(data_dir: Path, service: Provider) -> AsyncIterator[Server]:
+    """A server that may reach a push service on this machine."""
+    host = service.url.removeprefix("https://")
+    data_dir.joinpath("push.toml").write_text(
+        f'[1.web]\nallowed_hosts = ["{host}"]\nca_file = "{service.certificate.file}"\n'
+    )
+    ports = {"xmpp_port": 0, "xmpps_port": 0, "wss_port": 0}
+    settings = load_settings(port=0, host="127.0.0.1", chat_self_signed=True, **ports)
+    async with Server(data_dir, settings) as running:
+        assert running.application.id == 1
+        yield running
 
 
 @session_fixture
@@ -39,15 +54,7 @@ async def server(
     tmp_path_factory: pytest.TempPathFactory, push_service: FakePushService
 ) -> AsyncIterator[Server]:
     """A server that may reach the fake push service."""
-    data_dir: Path = tmp_path_factory.mktemp("server")
-    host = push_service.url.removeprefix("https://")
-    data_dir.joinpath("push.toml").write_text(
-        f'[1.web]\nallowed_hosts = ["{host}"]\nca_file = "{push_service.certificate.file}"\n'
-    )
-    ports = {"xmpp_port": 0, "xmpps_port": 0, "wss_port": 0}
-    settings = load_settings(port=0, host="127.0.0.1", chat_self_signed=True, **ports)
-    async with Server(data_dir, settings) as running:
-        assert running.application.id == 1
+    async with push_server(tmp_path_factory.mktemp("server"), push_service) as running:
         yield running
 
 
