@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -58,6 +59,11 @@ class SoundServer:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+
+    def hang(self) -> None:
+        """Let it answer nobody any more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     async def pactl(self, *arguments: str) -> str:
         """What this command prints."""

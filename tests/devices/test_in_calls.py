@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -10,11 +12,14 @@ from ringmesh import (
     ConfigurationError,
     DeviceLost,
     DeviceRestored,
+    DevicesChanged,
     InvalidStateError,
     LocalStream,
+    MediaDeviceKind,
     MediaError,
     NotSupportedError,
 )
+from ringmesh.media.devices import route
 from tests.devices.calls import OTHER_TONE, PICTURE, Call, is_tone, plays
 from tests.devices.sound_server import SoundServer
 from tests.interop.people import LIMIT, hears
@@ -132,6 +137,25 @@ async def test_a_sound_server_that_dies_leaves_silence_until_it_is_back(
     await call.they_hear(500)
 
 
+async def test_a_sound_server_that_hangs_holds_nothing_up(
+    sound: SoundServer, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Choosing a device fails in time, the call goes on, and it ends in time."""
+    monkeypatch.setattr(route, "OPEN_TIMEOUT", 1.0)
+    monkeypatch.setattr(route, "CLOSE_TIMEOUT", 0.5)
+    await sound.plug_microphone("first", 500)
+    await sound.plug_microphone("second", 900)
+    await call.session.init_local_media_stream(camera=PICTURE, microphone="first")
+    await call.connect()
+    await call.they_hear(500)
+    sound.hang()
+    with pytest.raises(MediaError, match="did not open within 1 s"):
+        await call.session.select_audio_input("second")
+    await call.they_see(lambda frame: not is_black(frame))
+    await call.session.hang_up()
+    await asyncio.wait_for(call.session.wait_peers_closed(), LIMIT)
+
+
 async def test_a_camera_that_ends_leaves_black(call: Call) -> None:
     """A camera that gives no more pictures is lost; without another one the far side sees black."""
     await call.session.init_local_media_stream(
@@ -180,13 +204,36 @@ async def test_speakerphone_chooses_by_form_factor(sound: SoundServer, call: Cal
     """It plays on what says it is a loudspeaker, or on a headset; else it says that it cannot."""
     with pytest.raises(NotSupportedError, match="loudspeaker"):
         await call.session.enable_speakerphone(True)
-    await sound.plug_output("box", "speaker")
-    await sound.plug_output("ears", "headset")
-    await call.me.calls.wait_for(ringmesh.DevicesChanged, timeout=LIMIT)
-    while len(await call.session.get_audio_outputs()) < 3:
-        await call.me.calls.wait_for(ringmesh.DevicesChanged, timeout=LIMIT)
+    async with call.me.calls.events() as events:
+        await sound.plug_output("box", "speaker")
+        await sound.plug_output("ears", "headset")
+        await listed(call, events, 3)
     assert (await call.session.enable_speakerphone(True)).id == "box"
     assert (await call.session.enable_speakerphone(False)).id == "ears"
+
+
+async def test_changes_are_told(sound: SoundServer, call: Call) -> None:
+    """Plugging in and out is told to `on_devices_changed` and as an event, and the list is new."""
+    told: list[bool] = []
+    call.me.calls.on_devices_changed = lambda: told.append(True)
+    async with call.me.calls.events() as events:
+        assert [device.id for device in await call.me.calls.get_media_devices()] == ["speakers"]
+        box = await sound.plug_output("box")
+        await listed(call, events, 2)
+        await sound.unplug(box)
+        await listed(call, events, 1)
+    assert len(told) >= 2
+    with pytest.raises(ConfigurationError, match="MediaDeviceKind"):
+        await call.me.calls.get_media_devices("audioinput")  # type: ignore[arg-type]
+
+
+async def listed(call: Call, events: ringmesh.EventStream, count: int) -> None:
+    """Wait for the event after which there are this many outputs."""
+    async with asyncio.timeout(LIMIT):
+        async for event in events:
+            outputs = await call.me.calls.get_media_devices(MediaDeviceKind.AUDIO_OUTPUT)
+            if isinstance(event, DevicesChanged) and len(outputs) == count:
+                return
 
 
 async def test_what_cannot_be_used_is_refused(sound: SoundServer, call: Call) -> None:

@@ -17,6 +17,9 @@ RETRY_INTERVAL = 1.0
 CONNECT_TIMEOUT = 5.0
 """Seconds in which a server has to answer."""
 
+CLOSE_TIMEOUT = 1.0
+"""Seconds that a question under way is waited for at the end."""
+
 _PORT_FORM_FACTORS = ("headset", "headphone", "handset", "speaker", "hdmi")
 
 _log = logging.getLogger(__name__)
@@ -49,13 +52,14 @@ class PulseDirectory:
                 "pip install 'ringmesh[devices]'"
             ) from error
         self._task = asyncio.create_task(self._run(pulsectl_asyncio), name="sound devices")
-        await self._looked.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._looked.wait(), CONNECT_TIMEOUT)
 
     async def aclose(self) -> None:
         """Watch no more."""
         if self._task is not None:
             self._stop.set()  # cancelled in the middle of a question the library complains
-            await asyncio.wait({self._task}, timeout=CONNECT_TIMEOUT)
+            await asyncio.wait({self._task}, timeout=CLOSE_TIMEOUT)
             self._task.cancel()
             await asyncio.wait({self._task})
 
@@ -93,7 +97,7 @@ class PulseDirectory:
         finally:
             stop.cancel()
             gone.cancel()
-            await asyncio.wait({stop, gone})
+            await asyncio.gather(stop, gone, return_exceptions=True)
 
     async def _listen(self, pulse: Any, changed: Callable[[], None]) -> None:
         async for _ in pulse.subscribe_events("sink", "source", "server", "card"):

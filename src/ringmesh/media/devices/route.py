@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from ringmesh.errors import InvalidStateError, MediaError, RingmeshError
@@ -20,7 +23,10 @@ from ringmesh.media.devices.model import (
 from ringmesh.media.devices.monitor import DeviceMonitor
 
 OPEN_TIMEOUT = 10.0
-"""Seconds that opening a device may take."""
+"""Seconds that opening a device may take; a sound server that hangs takes for ever."""
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds that closing one is waited for."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +39,7 @@ class OpenDevice(Protocol):
 
 
 H = TypeVar("H", bound=OpenDevice)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +175,10 @@ class DeviceRoute(Generic[H]):
         before, self.handle, self.device = self.handle, handle, device
         _log.info("%s in use: %s", self._kind.noun, device.label)
         if before is not None:
-            await asyncio.to_thread(before.close)
+            await _closed(before)
 
     async def _opened(self, device: MediaDevice, failed: Callable[[], None]) -> H:
-        opening = asyncio.create_task(asyncio.to_thread(self._open_device, device, failed))
+        opening = _in_thread(partial(self._open_device, device, failed))
         try:
             return await asyncio.wait_for(asyncio.shield(opening), OPEN_TIMEOUT)
         except TimeoutError as error:
@@ -185,7 +192,7 @@ class DeviceRoute(Generic[H]):
     async def _drop(self) -> None:
         handle, self.handle, self.device = self.handle, None, None
         if handle is not None:
-            await asyncio.to_thread(handle.close)
+            await _closed(handle)
 
     def _device_failed(self, device: MediaDevice) -> None:
         if self.device is not None and self.device.id == device.id:
@@ -193,7 +200,29 @@ class DeviceRoute(Generic[H]):
             self._changed.set()
 
 
-def _close_late(opening: asyncio.Task[H]) -> None:
+async def _closed(handle: OpenDevice) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(_in_thread(handle.close)), CLOSE_TIMEOUT)
+
+
+def _close_late(opening: asyncio.Future[H]) -> None:
     """Close what was opened after nobody waited for it any more."""
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+        _in_thread(opening.result().close)
+
+
+def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run this in a thread of its own, which does not keep the program alive when it hangs."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            settle = partial(future.set_result, function())
+        except Exception as error:
+            settle = partial(future.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle)
+
+    threading.Thread(target=run, name="ringmesh-device", daemon=True).start()
+    return future
