@@ -87,9 +87,11 @@ class Desktop:
 
     Attributes:
         environment: for programs that are to be part of it.
-        bus: the test's own connection to its session.
+        session: its D-Bus session.
+        bus: the test's own connection to that.
     """
 
+    session: Program
     bus: MessageBus
 
     def __init__(self, folder: Path, *, quiet: bool = False) -> None:
@@ -121,7 +123,7 @@ class Desktop:
         os.close(write)
         with os.fdopen(read) as display:
             self.environment["DISPLAY"] = f":{(await asyncio.to_thread(display.readline)).strip()}"
-        await self.start("dbus-daemon", f"--config-file={config}", "--nofork")
+        self.session = await self.start("dbus-daemon", f"--config-file={config}", "--nofork")
         await until(self._connected, lambda: "the D-Bus session")
         return self
 

@@ -200,6 +200,19 @@ async def test_the_agent_is_small_and_ends_in_order(home: Home) -> None:
         assert "Traceback" not in agent.output()
 
 
+async def test_the_desktop_session_ends(home: Home) -> None:
+    """Without its D-Bus session the agent ends, with one clear line, even while it rings."""
+    dunst = await home.desktop.dunst()
+    agent = await home.agent()
+    async with home.person("alice") as alice:
+        await ring(alice, home)
+        await dunst.shows(1)
+        await home.desktop.session.stop()
+        assert await agent.ends() == 1
+        assert "ringmesh: the D-Bus session ended" in agent.output()
+        assert "Traceback" not in agent.output()
+
+
 async def test_the_server_comes_back(home: Home, tmp_path: Path) -> None:
     """The agent outlives a restart of the server and rings again; before and after, it does not
     keep the server from pushing to Bob's phone."""

@@ -26,8 +26,9 @@ _logger = logging.getLogger(__name__)
 
 NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 
-RETRY = 1.0
-"""Seconds between two attempts to show a call again."""
+SETTLING, RETRY = 0.05, 1.0
+"""Seconds from the end of a daemon, which may be that of the whole session, to the first attempt to
+show its calls again, and between two attempts."""
 
 _NEVER_EXPIRES = 0
 _CRITICAL = 2
@@ -149,7 +150,7 @@ class FreedesktopNotifier:
 
     def _receive(self, message: Message) -> None:
         """A button was pressed, or a notification is gone."""
-        if message.interface != NAME or message.path != PATH:
+        if (message.interface, message.path, message.signature[:1]) != (NAME, PATH, "u"):
             return
         shown = next(
             (each for each in self._shown.values() if each.notification_id == message.body[0]),
@@ -157,9 +158,9 @@ class FreedesktopNotifier:
         )
         if shown is None:
             return
-        if message.member == "ActionInvoked" and message.body[1] in ("accept", "decline"):
+        if message.member == "ActionInvoked" and message.body[1:] in (["accept"], ["decline"]):
             self._tell(shown, Action(message.body[1]))
-        elif message.member == "NotificationClosed":
+        elif message.member == "NotificationClosed" and len(message.body) == 2:
             if message.body[1] == _DISMISSED:
                 self._tell(shown, Action.DISMISS)
             elif message.body[1] != _WITHDRAWN:
@@ -172,7 +173,7 @@ class FreedesktopNotifier:
 
     def _owner_changed(self, message: Message) -> None:
         """The daemon died, or another one is there."""
-        if message.member != "NameOwnerChanged" or message.body[0] != NAME or not self._shown:
+        if (message.member, message.body[:1]) != ("NameOwnerChanged", [NAME]) or not self._shown:
             return
         self._capabilities = None
         for shown in self._shown.values():
@@ -185,6 +186,7 @@ class FreedesktopNotifier:
 
     async def _show_all(self) -> None:
         """Asking for the daemon also starts it, where the desktop has said how."""
+        await asyncio.sleep(SETTLING)
         while lost := [shown for shown in self._shown.values() if not shown.notification_id]:
             try:
                 for shown in lost:

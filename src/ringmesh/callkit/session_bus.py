@@ -101,7 +101,7 @@ class SessionBus:
             signature=signature,
             body=body or [],
         )
-        if self._bus is None or not self._bus.connected:
+        if self._bus is None or self._lost is None or self._lost.done():
             raise NotSupportedError("there is no D-Bus session any more")
         try:
             reply = await asyncio.wait_for(self._bus.call(message), timeout)
