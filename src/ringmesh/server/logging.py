@@ -58,7 +58,8 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in ("uvicorn.error", "alembic", "sqlalchemy"):
+    # The last four show headers and addresses: tokens.
+    for name in ("uvicorn.error", "alembic", "sqlalchemy", "hpack", "h2", "httpcore2", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

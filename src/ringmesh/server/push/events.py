@@ -58,15 +58,13 @@ def recipients(
         chosen = _one_per_device(chosen)
     for used in {one.channel for one in chosen}:
         translate(message, used)
+    if not chosen:
+        _check(message, channel)
     return chosen
 
 
-def check(message: Message, channel: Channel | None) -> None:
-    """Refuse a message of which nobody could get anything, whoever they are.
-
-    Raises:
-        RequestError: 422.
-    """
+def _check(message: Message, channel: Channel | None) -> None:
+    """Refuse a message that nobody could get, whoever they are."""
     if channel is not None:
         translate(message, channel)
         return

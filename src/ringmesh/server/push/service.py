@@ -151,7 +151,6 @@ class PushService:
         if not self._limiter.hit(self._limit, str(user.application_id), str(user.id)):
             raise RequestError(429, {"base": ["Too many events, try again in a minute"]})
         message = read_message(request.message, request.push_type)
-        events.check(message, request.push_type)
         callee_ids = await self._recipients(user.application_id, request)
         kind, tag = events.kind_of(message)
         now = self._clock()
