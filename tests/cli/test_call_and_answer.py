@@ -106,6 +106,17 @@ async def test_audio_call_in_words(shell: Shell) -> None:
     assert "alice: talked for" in output
 
 
+async def test_who_is_recorded_is_told(shell: Shell) -> None:
+    """The one who records says so, and the other one's display shows it."""
+    answering = await shell.start("answer", "--record", "message.mkv", "--once", login="bob")
+    await answering.says("waiting for calls")
+    calling = await shell.start("call", "bob", "--audio", login="alice")
+    await calling.says("bob: connected, records the call")
+    calling.interrupt()
+    await asyncio.gather(calling.ends(), answering.ends())
+    assert (shell.folder / "message.mkv").stat().st_size > 0
+
+
 async def test_ctrl_c_hangs_up(shell: Shell) -> None:
     """Ctrl-C ends a running call in order on both sides, and the summary is printed."""
     answering = await shell.start("answer", "--once", login="bob")

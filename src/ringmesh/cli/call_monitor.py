@@ -134,6 +134,8 @@ class CallMonitor:
                 person.state = PersonState.CONNECTED
             case events.DisconnectedFromUser():
                 person.state = PersonState.DISCONNECTED
+            case events.RecordingChanged(recording=recording):
+                person.records = recording
             case events.CallRejectedByUser(user_info=info):
                 busy = info.get("busy") == "true"
                 person.end(PersonState.BUSY if busy else PersonState.REJECTED, now)

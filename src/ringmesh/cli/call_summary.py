@@ -48,6 +48,7 @@ class Person:
         receiving: what came in during the last second.
         sending: what went out.
         quality: how good it is, by direction.
+        records: whether they say that they record the call.
     """
 
     user_id: int
@@ -61,9 +62,15 @@ class Person:
     receiving: ReceivingFigures = field(default_factory=ReceivingFigures)
     sending: SendingFigures = field(default_factory=SendingFigures)
     quality: Mapping[MediaDirection, Quality] = field(default_factory=dict)
+    records: bool = False
     recording: Recording | None = None
     recording_path: Path | None = None
     recording_error: str | None = None
+
+    @property
+    def standing(self) -> str:
+        """What there is to know of them now, in words."""
+        return f"{self.state.value}, records the call" if self.records else self.state.value
 
     def take_stats(self, stats: PeerStats) -> None:
         """Note a snapshot."""

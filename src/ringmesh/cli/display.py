@@ -49,7 +49,7 @@ class Display:
         self._results = Console(highlight=False, soft_wrap=True)
         self._as_json = as_json
         self._live: Live | None = None
-        self._shown: dict[int, PersonState] = {}
+        self._shown: dict[int, str] = {}
 
     def say(self, text: str) -> None:
         """One line of progress."""
@@ -87,9 +87,9 @@ class Display:
             self._told = person.stats
             for line in stats_lines(person):
                 self.say(line)
-        if self._live is None and self._shown.get(person.user_id) is not person.state:
-            self._shown[person.user_id] = person.state
-            self.say(f"{person.name}: {person.state.value}")
+        if self._live is None and self._shown.get(person.user_id) != person.standing:
+            self._shown[person.user_id] = person.standing
+            self.say(f"{person.name}: {person.standing}")
 
     def summary(self, summary: CallSummary) -> None:
         """How the call went."""
@@ -115,7 +115,7 @@ def _table(summary: CallSummary, now: float) -> RenderableType:
         received, sent = person.receiving, person.sending
         table.add_row(
             Text(person.name),
-            Text(person.state.value, style=_STYLES.get(person.state, "")),
+            Text(person.standing, style=_STYLES.get(person.state, "")),
             _clock(person.seconds(now)),
             _kbps(received.audio_kbps + received.video_kbps),
             _kbps(sent.audio_kbps + sent.video_kbps),

@@ -19,7 +19,7 @@ MAX_DRIFT = 0.02
 BLOCK = SAMPLE_RATE // 50
 """Samples that are taken out at once: 20 ms, one Opus packet."""
 
-WINDOW = 3 * SAMPLE_RATE
+WINDOW = 6 * SAMPLE_RATE
 """Samples that can be mixed ahead of what was taken out."""
 
 

@@ -31,7 +31,7 @@ MAX_BEHIND = 0.4
 STILL_INTERVAL = 0.5
 """Seconds after which a picture that does not change is written again."""
 
-MAX_PICTURES, MAX_BLOCKS = 24, 200
+MAX_PICTURES, MAX_BLOCKS = 40, 200
 """What may wait of each person; the oldest is dropped."""
 
 _TICK = 1 / FRAME_RATE
