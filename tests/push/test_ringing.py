@@ -47,7 +47,7 @@ def test_reachable() -> None:
     """Nothing is pushed to somebody whose device rings; the missed call is noticed all the same."""
     rings = Rings(60)
     assert rung(rings, 0, reachable=True) == []
-    assert rings.repeated(KEY, 5)
+    assert rung(rings, 5, reachable=True) == []
     assert rings.ended(KEY, End.CANCELLED, 8) == [EndRing(call(), End.CANCELLED, False, 8)]
 
 
@@ -64,7 +64,7 @@ def test_repeats_after_the_end() -> None:
     rung(rings, 0, reachable=False)
     rings.ended(KEY, End.ANSWERED, 3, "phone")
     assert rung(rings, 4, reachable=False) == []
-    assert rings.repeated(KEY, 4)
+    assert rings.is_over(KEY, 4)
     assert rung(rings, 3 + REMEMBERED_SECONDS, reachable=False) == [StartRing(call(), SIGNAL)]
 
 

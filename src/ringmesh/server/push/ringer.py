@@ -17,7 +17,16 @@ from ringmesh.server.accounts.models import User
 from ringmesh.server.accounts.users import Users
 from ringmesh.server.chat import ChatService
 from ringmesh.server.push.contract import Channel, Message, Subscription
-from ringmesh.server.push.ringing import Decision, End, EndRing, RingingCall, Rings, StartRing
+from ringmesh.server.push.ringing import (
+    MAX_RINGS,
+    Decision,
+    End,
+    EndRing,
+    Ring,
+    RingingCall,
+    Rings,
+    StartRing,
+)
 from ringmesh.server.push.service import PushService
 
 TICK_SECONDS = 1.0
@@ -51,6 +60,7 @@ class Ringer:
         self._pushes = pushes
         self._clock = clock
         self._rings: Rings = push.rings
+        self._known: dict[tuple[bytes, str], Ring] = {}
         self._decisions: asyncio.Queue[Decision] = asyncio.Queue(_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -81,27 +91,34 @@ class Ringer:
         self, app_id: int, caller_id: int, callee: str, session_id: bytes, signal: bytes
     ) -> None:
         """See `CallWatcher`."""
-        callee_id = _user_id(callee)
-        key = (app_id, session_id.decode(), caller_id, callee_id)
-        devices = self._chat.router.online(app_id).get(callee, ())
-        reachable = any(device.reachable for device in devices)
         now = self._clock()
-        if reachable and self._rings.repeated(key, now):
+        reachable = False
+        for device in self._chat.router.online(app_id).get(callee, ()):
+            reachable = reachable or device.reachable
+        ring = self._known.get((session_id, callee))
+        if ring is not None and reachable and not ring.over and ring.call.caller_id == caller_id:
+            ring.last_at = now  # nearly all: a repeat to somebody who is online
             return
-        call = self._chat.calls.find(app_id, key[1])
+        call = self._chat.calls.find(app_id, session_id.decode())
+        callee_id = _user_id(callee)
         if call is None or call.caller_id != caller_id or callee_id not in call.opponents_ids:
             return
         if callee_id == caller_id:
             return
         ringing = RingingCall(
             application_id=app_id,
-            session_id=key[1],
+            session_id=session_id.decode(),
             caller_id=caller_id,
             callee_id=callee_id,
             call_type=call.call_type,
             opponents_ids=call.opponents_ids,
         )
         self._put(self._rings.called(ringing, signal, reachable, now))
+        found = self._rings.ring((app_id, ringing.session_id, caller_id, callee_id))
+        if found is not None:
+            if len(self._known) >= MAX_RINGS:
+                self._known.clear()
+            self._known[session_id, callee] = found
 
     def ended(
         self, app_id: int, sender_id: int, to: str, session_id: bytes, kind: bytes, resource: str

@@ -90,11 +90,18 @@ RingKey: TypeAlias = tuple[int, str, int, int]
 
 
 @dataclass(slots=True)
-class _Ring:
+class Ring:
+    """One callee of one call, as `Rings` minds it.
+
+    Attributes:
+        last_at: of the newest ``call``; whoever sees one and nothing else to do may set it.
+    """
+
     call: RingingCall
     first_at: float
     last_at: float
     pushed: bool
+    over: bool = False
 
 
 class Rings:
@@ -106,7 +113,7 @@ class Rings:
 
     def __init__(self, ring_seconds: float) -> None:
         self._ring_seconds = ring_seconds
-        self._rings: dict[RingKey, _Ring] = {}
+        self._rings: dict[RingKey, Ring] = {}
         self._over: dict[RingKey, float] = {}
         self._of_caller: Counter[tuple[int, int]] = Counter()
         self._posted: dict[tuple[int, str, int], float] = {}
@@ -114,14 +121,9 @@ class Rings:
     def __len__(self) -> int:
         return len(self._rings)
 
-    def repeated(self, key: RingKey, now: float) -> bool:
-        """Whether a ``call`` only goes on with a ring that is known or over. To be asked first,
-        where the callee is reachable: it costs one look-up."""
-        ring = self._rings.get(key)
-        if ring is not None:
-            ring.last_at = now
-            return True
-        return self.is_over(key, now)
+    def ring(self, key: RingKey) -> Ring | None:
+        """The ring that goes on now."""
+        return self._rings.get(key)
 
     def called(
         self, call: RingingCall, signal: bytes, reachable: bool, now: float
@@ -133,7 +135,7 @@ class Rings:
             if self.is_over(key, now) or not self._may_ring(call):
                 return []
             posted = self._posted.get(key[:3], 0.0) > now
-            ring = self._rings[key] = _Ring(call, now, now, posted)
+            ring = self._rings[key] = Ring(call, now, now, posted)
             self._of_caller[call.application_id, call.caller_id] += 1
         ring.last_at = now
         if reachable or ring.pushed:
@@ -162,6 +164,7 @@ class Rings:
         ring = self._rings.pop(key, None)
         if ring is None:
             return []
+        ring.over = True
         owner = ring.call.application_id, ring.call.caller_id
         self._of_caller[owner] -= 1
         if not self._of_caller[owner]:
@@ -180,7 +183,7 @@ class Rings:
         late = [key for key, ring in self._rings.items() if self._deadline(ring) <= now]
         return [decision for key in late for decision in self.ended(key, End.TIMED_OUT, now)]
 
-    def _deadline(self, ring: _Ring) -> float:
+    def _deadline(self, ring: Ring) -> float:
         return min(ring.first_at + self._ring_seconds, ring.last_at + SILENCE_SECONDS)
 
     def _may_ring(self, call: RingingCall) -> bool:
