@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -17,7 +16,7 @@ from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.composer import fit
 from ringmesh.media.frames import AudioFrame, VideoFrame
 from ringmesh.media.recorder import Recorder
-from ringmesh.media.sources import PushAudioSource, PushVideoSource
+from ringmesh.media.sources import PushVideoSource
 from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.media.synthetic import (
     SyntheticVideoSource,
@@ -30,27 +29,6 @@ from ringmesh.media.synthetic import (
 from .clips import write_clip
 from .decoding import decoded
 from .peers import LIMIT, first_frame, hear_until, joined, media_threads, until
-
-
-class LateSource:
-    """Sound that begins when the test says so."""
-
-    ended = False
-
-    def start(self, deliver: Callable[[AudioFrame | None], None]) -> None:
-        """Remember whom to deliver to."""
-        self.deliver = deliver
-
-    def beep(self) -> None:
-        """Deliver 40 ms."""
-        samples = np.full(1920, 9000, np.int16)
-        self.deliver(AudioFrame(samples, SAMPLE_RATE, time.monotonic()))
-
-    def stop(self) -> None:
-        """Nothing runs."""
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @pytest.mark.parametrize("extension", [".mkv", ".webm", ".mp4"])
@@ -79,66 +57,33 @@ async def test_a_call_is_recorded(tmp_path: Path, extension: str) -> None:
     assert recording.video_frames_dropped == 0
 
 
-async def test_picture_and_sound_stay_in_step(tmp_path: Path) -> None:
-    """A flash and a beep pushed together are recorded within 100 ms of each other."""
-    video, audio = PushVideoSource(), PushAudioSource()
-    white, black = np.full((180, 320, 3), 255, np.uint8), np.zeros((180, 320, 3), np.uint8)
-    beep = (np.sin(np.arange(4800) * 2 * np.pi * 1000 / 48_000) * 16_000).astype(np.int16)
-    async with joined(LocalStream(audio=audio, video=video), None) as (_, right):
-        remote = await right.remote_stream()
-        recorder = Recorder(remote, tmp_path / "flash.mkv")
-        for number in range(75):
-            flash = number % 25 >= 20
-            if number % 25 == 20:
-                audio.push_pcm(beep)
-            video.push_frame(white if flash else black)
-            await asyncio.sleep(0.04)
-        recording = await recorder.stop()
-    contents = decoded(recording.path)
-    levels = [frame.luma().mean() for _, frame in contents.frames]
-    flashes = [
-        contents.frames[index][0]
-        for index in range(1, len(levels))
-        if levels[index] > 128 > levels[index - 1]
-    ]
-    loud = np.abs(contents.samples[: len(contents.samples) // 480 * 480]).reshape(-1, 480).max(1)
-    beeps = [
-        index / 100
-        for index in range(3, len(loud))
-        if loud[index] > 3000 > loud[index - 3 : index].max()
-    ]
-    assert len(flashes) >= 2
-    for flash in flashes[-2:]:
-        assert min(abs(flash - beep) for beep in beeps) < 0.1
-
-
 async def test_size_changes_and_late_tracks_are_recorded(tmp_path: Path) -> None:
     """Larger and turned pictures are kept as they are, smaller ones fitted in; sound that starts
     late begins with silence."""
-    video, audio = PushVideoSource(), LateSource()
-    stream = LocalStream(audio=audio, video=video)
+    stream = RemoteStream(lambda: None)
+    stream.add_track("video")
+    stream.add_track("audio")
     recorder = Recorder(stream, tmp_path / "sizes.mkv")
+    tone = ToneSource(500)
     sizes = [(320, 180), (640, 360), (360, 640), (320, 180)]
-    for width, height in sizes:
-        for _ in range(12):
-            video.push_frame(np.full((height, width, 3), 255, np.uint8))
-            if width != 320:
-                audio.beep()
-            await asyncio.sleep(0.04)
-    recording = await recorder.stop()
+    for number in range(24):
+        width, height = sizes[number // 6]
+        white = np.full((height, width, 3), 255, np.uint8)
+        stream.deliver_video(VideoFrame.from_ndarray(white, timestamp=50 + number / 25))
+    for number in range(24):
+        stream.deliver_audio(tone.make(50.5 + number / 50))
+    await recorder.stop()
     stream.close()
-    contents = decoded(recording.path)
+    contents = decoded(recorder.path)
     shown = [(frame.width, frame.height) for _, frame in contents.frames]
-    assert list(dict.fromkeys(shown)) == [(320, 180), (640, 360), (360, 640)]
-    assert shown[-1] == (360, 640)
+    assert shown == [size for size in sizes[:3] for _ in range(6)] + [(360, 640)] * 6
     first, last = contents.frames[0][1].luma(), contents.frames[-1][1].luma()
     assert first.mean() > 220
     assert last[:200].mean() < 30
     assert last[300:340].mean() > 220
+    assert [round(when, 2) for when, _ in contents.frames] == [n / 25 for n in range(24)]
     onset = int(np.argmax(np.abs(contents.samples) > 3000)) / SAMPLE_RATE
-    assert 0.4 < onset < 1.0
-    times = [when for when, _ in contents.frames]
-    assert max(np.diff(times)) < 0.3
+    assert onset == pytest.approx(0.5, abs=0.03)
 
 
 async def test_pictures_that_come_late_are_recorded(tmp_path: Path) -> None:
