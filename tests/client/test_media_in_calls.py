@@ -146,6 +146,18 @@ async def test_the_callers_limit_holds_for_everybody(sign_in: SignIn) -> None:
     await target_bitrate(incoming, alice.id, below=151_000)
 
 
+async def test_the_smaller_limit_counts(sign_in: SignIn) -> None:
+    """Who is called keeps to a limit of his own where the caller's is larger, or none."""
+    limited = RTCMediaConfig(max_bandwidth=150)
+    alice, bob = Phone(await sign_in(), 1), Phone(await sign_in(media=limited), 2)
+    for announced, limit in ((None, 150_000), ("100", 100_000)):
+        outgoing = await alice.calls(bob, user_info={"maxBandwidth": announced})
+        incoming = await bob.answers()
+        await told(incoming, ConnectedToUser, alice)
+        await target_bitrate(incoming, alice.id, below=limit + 1000)
+        await outgoing.hang_up()
+
+
 async def test_limiting_a_running_call(sign_in: SignIn) -> None:
     """The limit can be set while the call runs; other values are refused."""
     _, outgoing, bob, _ = await in_a_call(sign_in)

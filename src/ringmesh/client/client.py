@@ -273,11 +273,16 @@ class P2PClient:
         if session is None:
             info = _announcement(effects)
             session = P2PSession(
-                call, self._services, user_info=info, max_bandwidth=announced_bandwidth(info)
+                call, self._services, user_info=info, max_bandwidth=self._limit(info)
             )
             self._add_session(session, call)
             self._tell(events.ReceiveNewSession(session))
         return session
+
+    def _limit(self, info: UserInfo) -> int:
+        """What our video senders may use in an incoming call: the smaller one of two limits."""
+        limits = (announced_bandwidth(info), self._media.max_bandwidth)
+        return min((limit for limit in limits if limit), default=0)
 
     def _add_session(self, session: P2PSession, call: CallMachine) -> P2PSession:
         self._sessions[call] = session

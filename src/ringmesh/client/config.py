@@ -98,8 +98,9 @@ class RTCMediaConfig:
             camera that has no such size gives the next larger one, or else its largest.
         min_height: pixels (90 to 4096, even), likewise.
         min_frame_rate: pictures per second (1 to 120), likewise.
-        max_bandwidth: kbit/s that each video sender may use, up to 1,000,000; 0 sets no limit.
-            A caller's limit is announced in the call and then holds for every participant.
+        max_bandwidth: kbit/s that each of our video senders may use, up to 1,000,000; 0 sets no
+            limit. A caller's limit is announced in the call and then holds for every participant;
+            the smaller one of theirs and one's own counts.
     """
 
     min_width: int = 480
