@@ -39,9 +39,9 @@ def key() -> str:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits for providers are short."""
-    monkeypatch.setattr(link, "SEND_SECONDS", 0.5)
-    monkeypatch.setattr(link, "BODY_SECONDS", 0.2)
+    """Waits for providers are short, but long enough for a busy machine."""
+    monkeypatch.setattr(link, "SEND_SECONDS", 3.0)
+    monkeypatch.setattr(link, "BODY_SECONDS", 0.5)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ async def test_no_access_token(
 async def test_silence(fcm: FakeFcm, fcm_sender: FcmSender, silent_token: bool) -> None:
     """Neither the token endpoint nor FCM can hold a push up."""
     fcm.faults.extend([Fault.SILENCE] if silent_token else [TOKEN_PASSES, Fault.SILENCE])
-    assert await fcm_sender.send(to()) == Outcome(Status.RETRY, "no answer in 0.5 s")
+    assert await fcm_sender.send(to()) == Outcome(Status.RETRY, "no answer in 3 s")
     assert await fcm_sender.send(to()) == DELIVERED
 
 
