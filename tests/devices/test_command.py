@@ -11,7 +11,8 @@ from ringmesh import CallType, LocalStream
 from ringmesh.server.app import Server
 from tests.devices.calls import OTHER_TONE, PICTURE, plays
 from tests.devices.sound_server import SoundServer
-from tests.interop.people import LIMIT
+
+LIMIT = 60.0
 
 
 async def start(*arguments: str) -> asyncio.subprocess.Process:

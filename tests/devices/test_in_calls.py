@@ -140,7 +140,8 @@ async def test_a_sound_server_that_dies_leaves_silence_until_it_is_back(
 async def test_a_sound_server_that_hangs_holds_nothing_up(
     sound: SoundServer, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Choosing a device fails in time, the call goes on, and it ends in time."""
+    """Choosing a device fails in time; silence is sent in place of the microphone, so that the call
+    goes on, and it ends in time."""
     monkeypatch.setattr(route, "OPEN_TIMEOUT", 1.0)
     monkeypatch.setattr(route, "CLOSE_TIMEOUT", 0.5)
     await sound.plug_microphone("first", 500)
@@ -151,6 +152,7 @@ async def test_a_sound_server_that_hangs_holds_nothing_up(
     sound.hang()
     with pytest.raises(MediaError, match="did not open within 1 s"):
         await call.session.select_audio_input("second")
+    await call.they_hear(0)
     await call.they_see(lambda frame: not is_black(frame))
     await call.session.hang_up()
     await asyncio.wait_for(call.session.wait_peers_closed(), LIMIT)

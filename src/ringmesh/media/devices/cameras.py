@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import sys
 from pathlib import Path
 
 import av
+import av.error
 
 from ringmesh.media.devices.model import CameraPosition, MediaDevice, MediaDeviceKind
 
@@ -19,6 +21,8 @@ _CAPABILITIES = struct.Struct("16s32s32sIII12x")
 _VIDEO_CAPTURE = 0x1 | 0x1000  # V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_CAPTURE_MPLANE
 _HAS_NODE_CAPABILITIES = 0x80000000
 
+_log = logging.getLogger(__name__)
+
 
 def input_format() -> str:
     """FFmpeg's name of what opens a camera on this system."""
@@ -29,8 +33,13 @@ def list_cameras() -> tuple[MediaDevice, ...]:
     """All cameras; the first is the default one. Blocks for a moment."""
     if sys.platform == "linux":
         return list_v4l2_cameras()
+    try:
+        devices = av.enumerate_input_devices(input_format())
+    except (av.error.FFmpegError, ValueError) as error:
+        _log.info("cameras cannot be listed: %s", error)
+        return ()
     found = []
-    for device in av.enumerate_input_devices(input_format()):
+    for device in devices:
         if "video" in device.media_types:
             camera_id = f"video={device.name}" if input_format() == "dshow" else device.name
             found.append((camera_id, device.description or device.name, None))

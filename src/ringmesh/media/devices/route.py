@@ -102,7 +102,7 @@ class DeviceRoute(Generic[H]):
         await self._monitor.start()
         async with self._turn:
             if self._closed:
-                raise InvalidStateError("the call is over")
+                raise InvalidStateError("the device was let go meanwhile")
             device = find(self._monitor.devices, self._kind, device_id)
             if not self._uses(device):
                 await self._use(device)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.devices.camera import Camera, CameraFormat
 from ringmesh.media.devices.mixer import Mixer
 from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
@@ -13,7 +17,12 @@ from ringmesh.media.devices.processing import AudioProcessing, VoiceProcessor, W
 from ringmesh.media.devices.route import DeviceRoute, Lost, Restored
 from ringmesh.media.devices.sound import Playback, Recording
 from ringmesh.media.frames import AudioFrame, Pcm, VideoFrame
+from ringmesh.media.sources import TICK, TICK_SAMPLES, Pacer
 from ringmesh.media.streams import MediaStream
+
+STALL_TIME = 0.3
+"""Seconds without sound from a microphone after which silence is sent in its place: a sound server
+that hangs is not to look like a network that is gone."""
 
 F = TypeVar("F", VideoFrame, AudioFrame)
 
@@ -87,13 +96,31 @@ class MicrophoneSource(_Source[AudioFrame]):
     ) -> None:
         super().__init__()
         self._voice = voice
+        self._heard_at = 0.0
+        self._silence: Pcm = np.zeros(TICK_SAMPLES, np.int16)
+        self._filler = Pacer(TICK, self._fill, "ringmesh-microphone")
         self.route = DeviceRoute(MediaDeviceKind.AUDIO_INPUT, monitor, self._open, on_change)
+
+    def start(self, deliver: Callable[[AudioFrame | None], None]) -> None:
+        """Deliver from now on; silence while the microphone gives nothing."""
+        super().start(deliver)
+        self._filler.start()
+
+    def stop(self) -> None:
+        """Deliver no more."""
+        super().stop()
+        self._filler.stop()
+
+    def _fill(self, due: float) -> None:
+        if due - self._heard_at > STALL_TIME:
+            self._feed(AudioFrame(self._silence, SAMPLE_RATE, due))
 
     def _open(self, device: MediaDevice, failed: Callable[[], None]) -> Recording:
         recording: Recording | None = None
 
         def deliver(frame: AudioFrame) -> None:
             if recording is not None and self.route.handle is recording:
+                self._heard_at = time.monotonic()
                 samples = self._voice.processor.process(frame.samples)
                 self._feed(AudioFrame(samples, frame.sample_rate, frame.timestamp))
 
