@@ -199,7 +199,7 @@ async def test_a_cancel_waits_for_its_start(running: World) -> None:
     """As long as a start is being sent, its cancel is not: it must not come first."""
     bob = await phone(running, "bob", "bobs")
     store = running.api.server.push._store
-    await running.api.server.push._outbox.close()
+    await running.api.server.push._outbox.close(5)
     (subscription,) = await running.api.server.push.subscriptions(_user(running, bob))
     now = int(time.time())
     for kind in (Kind.START, Kind.CANCEL):

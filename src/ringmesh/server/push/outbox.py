@@ -113,8 +113,8 @@ class Outbox:
         for channel in added.waiting:
             self._lanes[channel, kind is not Kind.OTHER].wake(cancel=kind is Kind.CANCEL)
 
-    async def close(self, seconds: float = SEND_SECONDS) -> None:
-        """Claim no more, wait for what is being sent, note it. Idempotent."""
+    async def close(self, seconds: float) -> None:
+        """Claim no more, wait so long for what is being sent, note it. Idempotent."""
         if not self._tasks:
             return
         *lanes, noting, looking = self._tasks

@@ -36,7 +36,7 @@ MAX_SUBSCRIPTIONS = 20
 KEPT_SECONDS = 30 * 86_400
 """How long the log of pushes and missed calls are kept."""
 
-_REMOVED_AT_ONCE = 200
+_REMOVED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class PushService:
 
     async def close(self) -> None:
         """Finish what is being sent; the rest stays in the outbox."""
-        await self._outbox.close()
+        await self._outbox.close(self._settings.shutdown_timeout_seconds)
         await self._senders.close()
         await self._store.close()
 
