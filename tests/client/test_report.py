@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -159,6 +160,19 @@ def test_long_calls_stay_small() -> None:
     assert len(person.periods) <= MAX_EVENTS
     assert person.samples[-1].at == pytest.approx(5 * 3600, abs=2)
     assert len(made.to_html()) < 1_000_000
+
+
+def test_figures_that_are_no_numbers() -> None:
+    """Infinite figures and none at all are left out, in words, charts and JSON."""
+    odd = [
+        replace(stats, path=replace(stats.path, round_trip_time=wrong))
+        for stats, wrong in zip(series("late"), [math.inf, math.nan, 1e300] * 30, strict=False)
+        if stats.path is not None
+    ]
+    made = report(bob=odd)
+    assert "<svg" in made.to_html()
+    assert "Infinity" not in made.to_json()
+    assert "NaN" not in made.to_json()
 
 
 def test_writing(tmp_path: Path) -> None:

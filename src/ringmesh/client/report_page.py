@@ -140,7 +140,7 @@ def _charts(person: PersonReport, seconds: float) -> str:
         *,
         scales: bool = True,
     ) -> Line:
-        points = [(sample.at, value(sample)) for sample in person.samples]
+        points = [(sample.at, _finite(value(sample))) for sample in person.samples]
         return Line(label, style, points, scales)
 
     def draw(title: str, unit: str, *lines: Line) -> str:
@@ -185,6 +185,10 @@ def _charts(person: PersonReport, seconds: float) -> str:
     )
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
@@ -205,7 +209,7 @@ def _table(samples: Sequence[ReportSample]) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("time", *_COLUMNS))
     rows = "".join(
         f"<tr><td>{clock(sample.at)}</td>"
-        + "".join(f"<td>{number(value(sample))}</td>" for value in _COLUMNS.values())
+        + "".join(f"<td>{number(_finite(value(sample)))}</td>" for value in _COLUMNS.values())
         + "</tr>"
         for sample in samples[::step]
     )
