@@ -15,6 +15,9 @@ from ringmesh.media.frames import Pcm
 MAX_FAR_SAMPLES = SAMPLE_RATE // 5
 """Samples played and not yet matched with recorded ones; the oldest are dropped."""
 
+_LOOKS = 100
+"""Blocks in which the least that was played ahead is looked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioProcessing:
@@ -59,6 +62,8 @@ class WebRtcVoiceProcessor:
         self._processor = _new_processor(settings) if settings.any else None
         self._cancels_echo = settings.echo_cancellation
         self._far: Pcm = np.zeros(0, np.int16)
+        self._looks = _LOOKS - 1
+        self._ahead = MAX_FAR_SAMPLES
         self._lock = threading.Lock()
 
     def played(self, block: Pcm) -> None:
@@ -76,8 +81,20 @@ class WebRtcVoiceProcessor:
 
     def _take_far(self, count: int) -> Pcm:
         with self._lock:
+            self._catch_up(count)
             far, self._far = self._far[:count], self._far[count:]
         return np.pad(far, (0, count - len(far)))
+
+    def _catch_up(self, count: int) -> None:
+        """Drop what was always ahead: a reference that comes after its echo is of no use.
+
+        It piles up when the speakers began before the microphone, and when their clock is faster.
+        """
+        self._ahead = min(self._ahead, len(self._far))
+        self._looks += 1
+        if self._looks == _LOOKS:
+            self._far = self._far[max(0, self._ahead - count) :]
+            self._looks, self._ahead = 0, MAX_FAR_SAMPLES
 
 
 def _new_processor(settings: AudioProcessing) -> Any:
