@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import ringmesh as ringmesh_sdk
 from ringmesh.server.push.contract import ProviderKeys
 from ringmesh.server.push.keys import load_keys
 from ringmesh.server.push.records import MissedCall
@@ -161,5 +162,11 @@ async def test_missed_calls(running: World) -> None:
     who = ("--server", running.api.server.url, "--login", "bob", "--password", "password")
     (row,) = await asyncio.to_thread(answer, "calls", *who)
     assert (row["caller"], row["type"], row["rang"], row["call"]) == ("ada", "audio", 12, "s")
+    connecting = ringmesh_sdk.connect(running.api.server.url, login="bob", password="password")
+    async with connecting as me:
+        (missed,) = await me.calls.missed_calls()
+        assert (missed.caller_id, missed.call_type.name) == (ada.id, "AUDIO_CALL")
+        assert missed.called_at.timestamp() == call.called_at
+        assert await me.calls.missed_calls(before=missed.id) == []
     nobody = ("--server", running.api.server.url, "--login", "ada", "--password", "password")
     assert (await run("calls", *nobody)).stdout == "none\n"
