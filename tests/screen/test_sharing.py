@@ -224,6 +224,25 @@ async def test_a_camera_that_was_off_stays_off(desktop: Desktop, sign_in: SignIn
         assert not stream.video_enabled
 
 
+async def test_a_camera_chosen_during_sharing_is_seen_afterwards(
+    desktop: Desktop, sign_in: SignIn
+) -> None:
+    """The screen stays meanwhile."""
+    desktop.window(coded(9, WIDTH, HEIGHT))
+    async with talking(sign_in) as talk:
+        await talk.session.enable_screen_sharing(True)
+        await talk.shows(9)
+        await talk.session.switch_camera("lavfi:color=c=red:size=640x480:rate=25")
+        assert talk.session.is_screen_shared
+        await talk.shows(9)
+        await talk.session.enable_screen_sharing(False)
+        stream = await remote_stream(talk.far_session, talk.near.id)
+        async with asyncio.timeout(LIMIT):
+            async for frame in stream.video_frames():
+                if np.abs(frame.to_ndarray()[::40, ::40].astype(int) - (254, 0, 0)).max() < 40:
+                    break
+
+
 async def test_another_stream_ends_sharing(desktop: Desktop, sign_in: SignIn) -> None:
     """`replace_media_stream` is what is sent then."""
     desktop.window(coded(9, WIDTH, HEIGHT))
