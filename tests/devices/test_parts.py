@@ -102,6 +102,10 @@ def test_voices_are_added_up_and_clipped() -> None:
     assert len(mixer.take(700)) == 700
     assert mixer.take(BLOCK)[-1] == 15_000
     assert mixer.take(2 * BLOCK)[-1] == 0
+    for _ in range(5):
+        mixer.put("a", _frame(1))
+    mixer.restart()
+    assert not mixer.take(BLOCK).any()
 
 
 def test_a_voice_waits_for_two_blocks_and_keeps_twelve() -> None:

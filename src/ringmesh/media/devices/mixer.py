@@ -75,6 +75,11 @@ class Mixer:
         with self._lock:
             self._voices.pop(speaker, None)
 
+    def restart(self) -> None:
+        """Forget what waits: for a while nobody took it."""
+        with self._lock:
+            self._voices.clear()
+
     def take(self, count: int) -> Pcm:
         """The next `count` samples of everybody together."""
         with self._lock:

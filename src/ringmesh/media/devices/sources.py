@@ -175,6 +175,8 @@ class Speakers:
         self._mixer.remove(stream)
 
     def _open(self, device: MediaDevice, failed: Callable[[], None]) -> Playback:
+        if self.route.handle is None:
+            self._mixer.restart()
         return Playback(device, self._pull)
 
     def _pull(self, count: int) -> Pcm:
