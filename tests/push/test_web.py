@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 from typing import Any
 
 import pytest
@@ -226,3 +228,33 @@ async def test_hosts_come_and_go(
         await web_sender.send(to(browser, endpoint=f"https://127.0.0.1:{number + 1}/x"))
     assert len(web_sender._links) <= 64
     assert await web_sender.send(to(browser)) == DELIVERED
+
+
+async def test_push_services_without_http_2(
+    key: str, certificate: Certificate, browser: BrowserSubscription
+) -> None:
+    """HTTP/1.1 does as well, and its connection is used again."""
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+                writer.write(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate.file, certificate.file.with_suffix(".key"))
+    service = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
+    host = f"127.0.0.1:{service.sockets[0].getsockname()[1]}"
+    keys = WebKeys(private_key=key, allowed_hosts=frozenset({host}), ca_file=certificate.file)
+    sender = WebSender(keys)
+    for _ in range(3):
+        assert await sender.send(to(browser, endpoint=f"https://{host}/x")) == DELIVERED
+    assert connections == 1
+    await sender.close()
+    service.close()
+    await service.wait_closed()

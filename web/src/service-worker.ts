@@ -46,6 +46,7 @@ async function ringing(ring: Ring): Promise<void> {
   settled.set(ring.sessionId, shown.then(() => pause(SETTLE_MS)));
   await shown;
   await pause(ring.expiresAt - Date.now());
+  settled.delete(ring.sessionId);
   await withdrawRing(self.registration, ring.sessionId, true);
 }
 
