@@ -229,6 +229,19 @@ async def test_where_nothing_can_be_recorded(sign_in: SignIn, tmp_path: Path) ->
     assert incoming.recording_users_ids == frozenset()
 
 
+async def test_a_file_that_cannot_be_made(sign_in: SignIn, tmp_path: Path) -> None:
+    """One file of a folder that fails ends the recording, and nobody is told of any."""
+    alice, outgoing, bob, incoming = await in_a_call(sign_in)
+    (tmp_path / f"{bob.id}.mkv").mkdir()
+    errors: list[MediaError] = []
+    recording = outgoing.record(tmp_path, on_error=errors.append)
+    with pytest.raises(MediaError, match="cannot write"):
+        await recording.stop()
+    assert len(errors) == 1
+    await all_meet({alice: outgoing, bob: incoming})
+    assert incoming.recording_users_ids == frozenset()
+
+
 async def test_other_recordings_are_announced(sign_in: SignIn, tmp_path: Path) -> None:
     """A program that records by itself says so; that and a recording of ours count as one."""
     alice, bob = Phone(await sign_in(), 1), Phone(await sign_in(), 2)

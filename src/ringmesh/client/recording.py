@@ -211,7 +211,7 @@ class Recordings:
     def announce(self, recording: bool) -> None:
         """See `P2PSession.announce_recording`."""
         self._announced = recording
-        self._changed(self._announced or bool(self._running))
+        self._tell()
 
     def begin(
         self,
@@ -229,7 +229,7 @@ class Recordings:
         self._running.append(recording)
         for user_id, stream in self._streams.items():
             recording.put(user_id, stream)
-        self._changed(True)
+        self._tell()
         return recording
 
     def note(self, event: Event) -> None:
@@ -275,6 +275,9 @@ class Recordings:
         task = asyncio.get_running_loop().create_task(_completed(recording), name="recording ends")
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
+        self._tell()
+
+    def _tell(self) -> None:
         self._changed(self._announced or bool(self._running))
 
 
