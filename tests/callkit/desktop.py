@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -141,6 +142,14 @@ class Desktop:
             await program.stop(9)
             if not self._quiet:
                 print(f"--- {program.log.name}\n{program.output()}")
+        self._end_what_the_bus_started()
+
+    def _end_what_the_bus_started(self) -> None:
+        mark = f"DBUS_SESSION_BUS_ADDRESS=unix:path={self.folder}/bus".encode()
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):  # it ended by itself
+                if mark in environment.read_bytes().split(b"\0"):
+                    os.kill(int(environment.parent.name), signal.SIGKILL)
 
     async def start(self, *command: str, pass_fds: tuple[int, ...] = ()) -> Program:
         """Start a program in this desktop."""
