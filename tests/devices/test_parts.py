@@ -30,10 +30,12 @@ from ringmesh.media.devices.model import (
     resolve,
 )
 from ringmesh.media.devices.monitor import DeviceMonitor, is_about_camera, open_uevents
+from ringmesh.media.devices.polling import list_sound_devices
 from ringmesh.media.devices.processing import AudioProcessing
 from ringmesh.media.devices.route import DeviceRoute, Lost, Restored
 from ringmesh.media.devices.torch import set_torch
 from ringmesh.media.frames import AudioFrame, VideoFrame
+from tests.devices.sound_server import SoundServer
 from tests.interop.people import LIMIT
 
 CAMERA = MediaDeviceKind.VIDEO_INPUT
@@ -211,6 +213,16 @@ def test_settings_are_checked() -> None:
     """Anything but True and False is refused."""
     with pytest.raises(ConfigurationError, match="echo_cancellation"):
         AudioProcessing(echo_cancellation=1)  # type: ignore[arg-type]
+
+
+async def test_devices_are_listed_by_the_library_of_other_systems(sound: SoundServer) -> None:
+    """What lists microphones and outputs elsewhere finds those of this sound server, too."""
+    await sound.plug_microphone("headset", 500)
+    found = await asyncio.to_thread(list_sound_devices)
+    kinds = {device.label: device.kind for device in found}
+    assert kinds["speakers"] is MediaDeviceKind.AUDIO_OUTPUT
+    assert kinds["headset"] is MediaDeviceKind.AUDIO_INPUT
+    assert all(bytes.fromhex(device.id) for device in found)
 
 
 async def test_the_kernel_tells_of_devices() -> None:

@@ -17,6 +17,9 @@ from ringmesh.media.devices.pulse import PulseDirectory
 SETTLE_TIME = 1.0
 """Seconds after news of a camera in which its node in ``/dev`` gets its name and permissions."""
 
+MAX_LOOKS = 8
+"""Looks that may be under way; the news that come meanwhile are covered by them."""
+
 POLL_INTERVAL = 2.0
 """Seconds between two looks where the system does not tell of changes."""
 
@@ -31,7 +34,7 @@ class DeviceMonitor:
     """Knows the devices of this machine while it runs; `start` may be called again and again.
 
     Linux tells of changes (PulseAudio's events, the kernel's for cameras). Elsewhere the devices
-    are listed every two seconds while somebody wants to know of changes.
+    are listed every two seconds.
     """
 
     def __init__(self) -> None:
@@ -40,6 +43,7 @@ class DeviceMonitor:
         self._listeners: list[Callable[[], None]] = []
         self._starting: asyncio.Lock = asyncio.Lock()
         self._started = False
+        self._closed = False
         self._pulse: PulseDirectory | None = None
         self._uevents: socket.socket | None = None
         self._looks: set[asyncio.Task[None]] = set()
@@ -53,7 +57,7 @@ class DeviceMonitor:
     async def start(self) -> None:
         """Begin to watch and fill the list. Missing libraries leave their devices out."""
         async with self._starting:
-            if self._started:
+            if self._started or self._closed:
                 return
             self._started = True
             if sys.platform == "linux":
@@ -79,8 +83,9 @@ class DeviceMonitor:
             self._listeners.remove(listener)
 
     async def aclose(self) -> None:
-        """Watch no more."""
+        """Watch no more, for good; the list stays as it is."""
         self._listeners.clear()
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._uevents is not None:
@@ -116,13 +121,12 @@ class DeviceMonitor:
             pass
         except OSError:  # so many that the kernel dropped some
             about_cameras = True
-        if about_cameras:
+        if about_cameras and len(self._looks) < MAX_LOOKS:
             self._look_soon(0.0)
             self._look_soon(SETTLE_TIME)
 
     def _poll(self) -> None:
-        if self._listeners:
-            self._look_soon(0.0)
+        self._look_soon(0.0)
         self._timer = asyncio.get_running_loop().call_later(POLL_INTERVAL, self._poll)
 
     def _look_soon(self, delay: float) -> None:
@@ -135,6 +139,8 @@ class DeviceMonitor:
         task.add_done_callback(self._looks.discard)
 
     async def _look(self) -> None:
+        if self._closed:
+            return
         cameras = await asyncio.to_thread(list_cameras)
         sound = self._sound
         if self._pulse is None:
