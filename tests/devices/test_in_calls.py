@@ -186,6 +186,23 @@ async def test_a_stream_gets_its_own_sources_back(sound: SoundServer, call: Call
     stream.close()
 
 
+async def test_a_camera_is_changed_behind_a_presentation(call: Call) -> None:
+    """While something else is presented in its place the far side sees that, and then the new
+    camera."""
+    local = await call.session.init_local_media_stream(camera=PICTURE)
+    await call.connect()
+    await call.they_see(lambda frame: frame.width == 320)
+    presented = LocalStream.synthetic(width=480, height=320).replace_video_source(None)
+    local.present(presented)
+    await call.they_see(lambda frame: frame.width == 480)
+    await call.session.switch_camera("lavfi:color=white:size=640x480:rate=25")
+    await call.they_see(lambda frame: frame.width == 480 and not is_black(frame))
+    local.present(None)
+    await call.they_see(lambda frame: frame.width == 640 and bool(frame.luma().mean() > 200))
+    assert presented is not None
+    presented.close()
+
+
 async def test_devices_are_let_go_with_the_call(sound: SoundServer, call: Call) -> None:
     """When the call ends nothing records or plays any more."""
     await sound.plug_microphone("microphone", 500)
