@@ -213,6 +213,25 @@ async def test_a_page_behind_others(called: NewCalled, call: Call) -> None:
     await bob.hang_up()
 
 
+async def test_a_frozen_page(called: NewCalled, call: Call) -> None:
+    """A page says when it is not seen, so that the server pushes as well; once it is seen again, the
+    server leaves it to the page."""
+    bob = await called()
+    tell = "document.dispatchEvent(new Event('visibilitychange'))"
+    await bob.page.evaluate(f"{HIDE}; {tell}")
+    session = await call(bob)
+    await bob.bell.deliver("startCall", session.session_id)
+    await bob.bell.shows(CALLING)
+    await session.hang_up()
+    await bob.bell.deliver("endCall", session.session_id)
+    await bob.bell.shows()  # the page took it away, and says by itself that the call was missed
+    await bob.page.evaluate(f"delete document.hidden; {tell}")
+    session = await call(bob)
+    await expect(bob.incoming).to_be_visible()
+    await bob.bell.stays()
+    await session.hang_up()
+
+
 async def test_decline_for_a_page_behind_others(called: NewCalled, call: Call) -> None:
     """The page declines."""
     bob = await called()

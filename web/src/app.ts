@@ -7,6 +7,7 @@ import {ChatLink} from './chat';
 import type {Face, LocalMedia} from './media/local';
 import {play} from './media/tones';
 import type {Question} from './ringing';
+import {sdk} from './sdk';
 import {Server, type User} from './server';
 import {displayName, Problem, problemText, t, type ProblemCode} from './texts';
 import {CallScreen} from './ui/call-screen';
@@ -37,7 +38,10 @@ export class App {
     this.server.on('expired', () => void this.#onExpired());
     // Not `beforeunload`: it also fires where people stay. A page taken from the cache starts anew.
     window.addEventListener('pagehide', () => this.#leave());
-    document.addEventListener('visibilitychange', () => document.hidden || this.#people?.look());
+    document.addEventListener('visibilitychange', () => {
+      this.#tellSeen();
+      if (!document.hidden) this.#people?.look();
+    });
     window.addEventListener('pageshow', ({persisted}) => persisted && location.reload());
   }
 
@@ -85,7 +89,10 @@ export class App {
     const {user, token} = this.server.account!;
     const chat = (this.#chat = new ChatLink());
     const center = (this.#center = new CallCenter(this.server, chat));
-    chat.on('state', () => this.#drawLink());
+    chat.on('state', () => {
+      this.#drawLink();
+      if (document.hidden) this.#tellSeen();
+    });
     chat.on('refused', () => this.server.expire());
     center.listen();
     center.on('incoming', (call) => this.#ring(call));
@@ -195,6 +202,13 @@ export class App {
     else if (ask === 'accept') ringing?.accept();
     if (!ringing && ask !== 'decline' && !this.#center?.current) this.#expect(ring.sessionId, ask === 'accept');
     return Boolean(ringing) || ask !== 'decline';
+  }
+
+  /** Phones freeze pages that are not seen, so that only a push reaches them. */
+  #tellSeen(): void {
+    if (!this.#bell.on || this.#chat?.state !== 'online') return;
+    if (document.hidden) sdk.chat.markInactive();
+    else sdk.chat.markActive();
   }
 
   #expect(sessionId: string, accept: boolean): void {
