@@ -214,8 +214,8 @@ async def test_a_page_behind_others(called: NewCalled, call: Call) -> None:
 
 
 async def test_a_frozen_page(called: NewCalled, call: Call) -> None:
-    """A page says when it is not seen, so that the server pushes as well; once it is seen again, the
-    server leaves it to the page."""
+    """A page says when it is not seen, so that the server pushes as well; seen again, the
+    server leaves calls to it."""
     bob = await called()
     tell = "document.dispatchEvent(new Event('visibilitychange'))"
     await bob.page.evaluate(f"{HIDE}; {tell}")
