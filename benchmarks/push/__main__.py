@@ -265,10 +265,10 @@ def report(
 ) -> int:
     """The table; 1 if the aim was missed."""
     table = Table("", "p50 ms", "p95 ms", "p95 / floor")
-    p95 = _p95(total)
+    p95 = _p95(after)
     for title, values in (
         ("request sent -> at the provider", total),
-        ("request answered -> at the provider", after),
+        ("event accepted (answered) -> at the provider", after),
         ("floor: bare HTTP/2 client -> at the provider", bare),
     ):
         ratio = _p95(values) / _p95(bare)
