@@ -130,3 +130,12 @@ class RecordingNotice(Signal):
     """
 
     recording: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenNotice(Signal):
+    """The sender shows a screen in place of the camera, or does no longer; a system message, too.
+    It is sent only: whoever draws pictures wants to know, and this SDK draws none.
+    """
+
+    sharing: bool

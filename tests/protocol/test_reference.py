@@ -26,7 +26,7 @@ def test_examples_are_frames() -> None:
                 signals += 1
                 to, message_id = message.attributes["to"], message.attributes["id"]
                 assert encode_signal(signal, to, message_id) == frame
-    assert signals == 2
+    assert signals == 3
 
 
 def test_limits() -> None:

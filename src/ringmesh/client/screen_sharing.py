@@ -25,9 +25,11 @@ async def list_capture_sources(*, thumbnails: bool = True) -> list[CaptureSource
 class ScreenSharing:
     """What of the screen a call shows. One at a time; its session owns it."""
 
-    def __init__(self, gone: Callable[[str], None]) -> None:
-        """`gone` is called on the event loop with the reason when what is shared is gone."""
+    def __init__(self, gone: Callable[[str], None], changed: Callable[[], None]) -> None:
+        """`gone` is called on the event loop with the reason when what is shared is gone, `changed`
+        when sharing begins and ends."""
         self._gone = gone
+        self._changed = changed
         self._active: _Active | None = None
         self._lock = asyncio.Lock()
 
@@ -48,15 +50,19 @@ class ScreenSharing:
             except InvalidStateError:
                 active.close()
                 raise
-            self.end()
-            self._active = active
+            before, self._active = self._active, active
+            if before is not None:
+                before.close()
             active.show(local, lambda error: self._on_gone(active, error))
+            if before is None:
+                self._changed()
 
     def end(self) -> None:
         """Send again what was sent before. Does nothing when nothing is shared."""
         active, self._active = self._active, None
         if active is not None:
             active.close()
+            self._changed()
 
     def _on_gone(self, active: _Active, error: MediaError) -> None:
         if self._active is active:

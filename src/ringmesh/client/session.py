@@ -52,7 +52,7 @@ from ringmesh.media.mixed_recorder import SIZE
 from ringmesh.media.quality import MediaDirection, Quality
 from ringmesh.media.stats import PeerStats
 from ringmesh.media.streams import LocalStream, RemoteStream
-from ringmesh.signals import CallType, Signal, UserInfo
+from ringmesh.signals import CallType, ScreenNotice, Signal, UserInfo
 
 _logger = logging.getLogger(__name__)
 
@@ -196,7 +196,8 @@ class P2PSession(DeviceControls):
         )
         self._media = LocalMedia(services.devices, services.camera, self._media_owner())
         self._screen = ScreenSharing(
-            lambda reason: self._tell(events.ScreenSharingEnded(self, reason))
+            gone=lambda reason: self._tell(events.ScreenSharingEnded(self, reason)),
+            changed=self._tell_everybody_of_screen,
         )
         self._statistics = CallStatistics(
             self._peers.connections,
@@ -534,6 +535,8 @@ class P2PSession(DeviceControls):
                 self._services.path_lost()
             if plain is events.ConnectedToUser:
                 self._peers.announce_stream(notice.user_id)
+                if self._screen.active:
+                    self._tell_of_screen(notice.user_id)
         elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
             self._tell(informed(self, notice.user_id, notice.user_info))
         elif notice.event is CallEvent.RECORDING_CHANGED:
@@ -595,6 +598,16 @@ class P2PSession(DeviceControls):
         self._media.attach(stream)
         self._tell(events.LocalStreamReceived(stream))
         return stream
+
+    def _tell_everybody_of_screen(self) -> None:
+        for user_id in self.members_ids:
+            if self.connection_state_for_user(user_id) is LegState.CONNECTED:
+                self._tell_of_screen(user_id)
+
+    def _tell_of_screen(self, user_id: int) -> None:
+        """So that apps that draw can show all of the picture and say what it is."""
+        notice = ScreenNotice(session_id=self.session_id, sharing=self._screen.active)
+        self._services.send(user_id, notice, "")
 
     def _stream_to_share(self) -> LocalStream:
         """The stream that is to show a screen."""

@@ -21,6 +21,7 @@ from ringmesh.signals import (
     RecordingNotice,
     Reject,
     Ringing,
+    ScreenNotice,
     Signal,
     Update,
     UserInfo,
@@ -121,7 +122,9 @@ def decode_signal(message: Element) -> Signal | None:
 
 def _params(signal: Signal) -> list[Element]:
     if isinstance(signal, RecordingNotice):
-        return _notice_params(signal)
+        return _notice_params(signal, "recording", on=signal.recording)
+    if isinstance(signal, ScreenNotice):
+        return _notice_params(signal, "screen", on=signal.sharing)
     if signal.call_type is None or signal.caller_id is None:
         raise SignalError("a signal is sent with its call type and caller id")
     opponents = [Element("opponentID", text=str(each)) for each in signal.opponents_ids]
@@ -148,11 +151,11 @@ def _params(signal: Signal) -> list[Element]:
     return params
 
 
-def _notice_params(notice: RecordingNotice) -> list[Element]:
+def _notice_params(notice: Signal, field: str, *, on: bool) -> list[Element]:
     return [
         Element("moduleIdentifier", text=SYSTEM_MODULE),
         Element("call", text=notice.session_id),
-        Element("recording", text=_ON if notice.recording else _OFF),
+        Element(field, text=_ON if on else _OFF),
     ]
 
 
