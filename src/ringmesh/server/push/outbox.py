@@ -28,7 +28,7 @@ from ringmesh.server.store.push import PushStore
 IN_FLIGHT = 48
 """Pushes about calls that are being sent on one channel at once."""
 
-OTHERS_IN_FLIGHT = 6
+OTHERS_IN_FLIGHT = 8
 """The same for all others."""
 
 SEND_SECONDS = 15.0
@@ -249,7 +249,7 @@ class _Lane:
 
     async def _claim(self) -> list[Claimed]:
         free = self._free
-        self._more = free <= 0
+        self._more = free < self._most // 4  # not one by one: each time is a transaction
         if self._more:
             return []
         claimed = await self._store.claim(*self._key, self._now_ms(), free)
