@@ -195,6 +195,7 @@ class P2PSession(DeviceControls):
             call.own_id, changed=lambda recording: self._step(call.set_recording(recording))
         )
         self._media = LocalMedia(services.devices, services.camera, self._media_owner())
+        self._screen_shared_once = False
         self._screen = ScreenSharing(
             gone=lambda reason: self._tell(events.ScreenSharingEnded(self, reason)),
             changed=self._tell_everybody_of_screen,
@@ -535,7 +536,7 @@ class P2PSession(DeviceControls):
                 self._services.path_lost()
             if plain is events.ConnectedToUser:
                 self._peers.announce_stream(notice.user_id)
-                if self._screen.active:
+                if self._screen_shared_once:  # a lost path may have lost the news, too
                     self._tell_of_screen(notice.user_id)
         elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
             self._tell(informed(self, notice.user_id, notice.user_info))
@@ -600,6 +601,7 @@ class P2PSession(DeviceControls):
         return stream
 
     def _tell_everybody_of_screen(self) -> None:
+        self._screen_shared_once = True
         for user_id in self.members_ids:
             if self.connection_state_for_user(user_id) is LegState.CONNECTED:
                 self._tell_of_screen(user_id)
