@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +218,24 @@ async def test_devices_are_let_go_with_the_call(sound: SoundServer, call: Call) 
     assert (await sound.users_of("source-outputs"), await sound.users_of("sink-inputs")) == idle
     with pytest.raises(InvalidStateError):
         await call.session.select_audio_input("microphone")
+
+
+async def test_changing_devices_again_and_again_leaks_nothing(
+    sound: SoundServer, call: Call
+) -> None:
+    """Every device's connection to the sound server is closed; a server takes 64 at most."""
+    await sound.plug_output("box")
+    await call.session.select_audio_output("box")
+    idle = open_files()
+    for _ in range(40):
+        await call.session.select_audio_output("speakers")
+        await call.session.select_audio_output("box")
+    assert open_files() == idle
+
+
+def open_files() -> int:
+    """How many files and sockets this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def test_speakerphone_chooses_by_form_factor(sound: SoundServer, call: Call) -> None:

@@ -46,7 +46,7 @@ class Recording:
 
     def close(self) -> None:
         """Stop. Waits for the block that is being delivered."""
-        self._device.close()
+        _close(self._device)
 
     def _take(self) -> Generator[None, bytearray, None]:
         while True:
@@ -71,7 +71,7 @@ class Playback:
 
     def close(self) -> None:
         """Stop."""
-        self._device.close()
+        _close(self._device)
 
     def _give(self) -> Generator[Pcm | bytes, int, None]:
         count = yield b""
@@ -82,8 +82,10 @@ class Playback:
 def _open(class_name: str, device: MediaDevice, callback: Generator[Any, Any, None]) -> Any:
     miniaudio = load_miniaudio()
     next(callback)
+    kind = getattr(miniaudio, class_name)
+    opened = kind.__new__(kind)  # in two steps, so that what failed half-way can be closed
     try:
-        opened = getattr(miniaudio, class_name)(
+        opened.__init__(
             miniaudio.SampleFormat.SIGNED16,
             nchannels=1,
             sample_rate=SAMPLE_RATE,
@@ -94,12 +96,22 @@ def _open(class_name: str, device: MediaDevice, callback: Generator[Any, Any, No
         )
         opened.start(callback)
     except miniaudio.MiniaudioError as error:
+        _close(opened)
         reason = error.args[0]
         raise MediaError(
             f"the {device.kind.noun} {device.label!r} cannot be opened ({reason}): is it in use, "
             "or was it unplugged?"
         ) from error
     return opened
+
+
+def _close(device: Any) -> None:
+    """Close a device and its connection to the sound server, which miniaudio leaves open."""
+    context = getattr(device, "_context", None)
+    device._context = None
+    device.close()
+    if context is not None:
+        load_miniaudio().lib.ma_context_uninit(context)
 
 
 def backends(miniaudio: Any) -> list[Any]:
