@@ -127,7 +127,7 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class ActivityChanged:
-    """The app went to the background (active False) or came back (XEP-0352, and how SDKs say it)."""
+    """The app went to the background (active False) or came back: XEP-0352, or an older word."""
 
     active: bool
 
