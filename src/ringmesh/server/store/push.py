@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias, TypeVar
@@ -13,8 +12,6 @@ from sqlalchemy import (
     Engine,
     Row,
     and_,
-    bindparam,
-    case,
     delete,
     func,
     insert,
@@ -28,11 +25,32 @@ from ringmesh.server.push.contract import (
     Environment,
     Kind,
     Message,
-    Platform,
     Push,
     Subscription,
 )
 from ringmesh.server.push.records import Added, Claimed, Event, LogEntry, MissedCall, Note, State
+from ringmesh.server.store.push_rows import (
+    claimed_of,
+    event_columns,
+    first_state,
+    log_entry_of,
+    missed_call_of,
+    push_columns,
+    subscription_columns,
+    subscription_of,
+)
+from ringmesh.server.store.push_statements import (
+    ADD_CLAIMED,
+    ADD_EVENT,
+    ADD_PUSH,
+    ALREADY,
+    CLAIM,
+    CLAIMED,
+    DUE,
+    GONE,
+    NOTE,
+    OF_USERS,
+)
 from ringmesh.server.store.schema import events, missed_calls, pushes, subscriptions, users
 from ringmesh.server.store.sql import WRITE
 
@@ -71,7 +89,7 @@ class PushStore:
         def save(connection: Connection) -> int:
             mine, others = _same_device(subscription), _same_token(subscription)
             connection.execute(delete(subscriptions).where(others, ~mine))
-            values = {**_columns(subscription), "created_at": now}
+            values = {**subscription_columns(subscription), "created_at": now}
             changed = update(subscriptions).where(mine).values(values)
             row = connection.execute(changed.returning(subscriptions.c.id)).one_or_none()
             if row is None:
@@ -92,7 +110,7 @@ class PushStore:
         """One user's, by ascending id."""
         found = select(subscriptions).where(subscriptions.c.user_id == user_id)
         rows = await self._read(found.order_by(subscriptions.c.id))
-        return [_subscription(row) for row in rows]
+        return [subscription_of(row) for row in rows]
 
     async def remove_subscription(self, user_id: int, subscription_id: int) -> bool:
         """Remove a user's own; False when there was none."""
@@ -154,15 +172,15 @@ class PushStore:
         def add(connection: Connection) -> Added:
             found = _subscriptions_of(connection, event.application_id, user_ids, environment)
             recipients = choose(found)
-            number: int = connection.execute(_ADD_EVENT, _event_columns(event)).scalar_one()
+            number: int = connection.execute(ADD_EVENT, event_columns(event)).scalar_one()
             if event.tag and event.kind is not Kind.OTHER:
                 known = _already(connection, event)
                 recipients = [one for one in recipients if one.id not in known]
             now, later = _split(event, recipients, room)
             claimed = _add_claimed(connection, event, number, now)
-            rows = [_push_columns(event, number, one, _first_state(event)) for one in later]
+            rows = [push_columns(event, number, one, first_state(event)) for one in later]
             for some in _batches(rows):
-                connection.execute(_ADD_PUSH, list(some))
+                connection.execute(ADD_PUSH, list(some))
             channels = frozenset(one.channel for one in later)
             return Added(number, len(recipients), claimed, channels)
 
@@ -181,16 +199,16 @@ class PushStore:
         }  # fmt: skip
 
         def take(connection: Connection) -> list[Claimed]:
-            numbers = connection.execute(_DUE, asked).scalars().all()
+            numbers = connection.execute(DUE, asked).scalars().all()
             if not numbers:
                 return []
-            connection.execute(_CLAIM, {"numbers": numbers})
-            rows = connection.execute(_CLAIMED, {"numbers": numbers}).all()
+            connection.execute(CLAIM, {"numbers": numbers})
+            rows = connection.execute(CLAIMED, {"numbers": numbers}).all()
             gone = set(numbers) - {row.push_id for row in rows}
             if gone:  # the subscription was removed meanwhile
-                connection.execute(_GONE, {"numbers": list(gone), "now_ms": now_ms})
+                connection.execute(GONE, {"numbers": list(gone), "now_ms": now_ms})
             messages: dict[int, Message] = {}
-            return [_claimed(row, messages) for row in rows]
+            return [claimed_of(row, messages) for row in rows]
 
         return await self._write(take)
 
@@ -206,7 +224,7 @@ class PushStore:
         ]  # fmt: skip
 
         def keep(connection: Connection) -> None:
-            connection.execute(_NOTE, values)
+            connection.execute(NOTE, values)
             for note in notes:
                 if note.dead_token is not None:
                     is_it = subscriptions.c.id == note.subscription_id
@@ -236,7 +254,7 @@ class PushStore:
         )
 
         def withdraw(connection: Connection) -> list[Subscription]:
-            found = [_subscription(row) for row in connection.execute(seen)]
+            found = [subscription_of(row) for row in connection.execute(seen)]
             connection.execute(
                 update(pushes).where(queued).values(
                     state=State.WITHDRAWN, done_at=now_ms, reason="the call does not ring any more"
@@ -293,7 +311,7 @@ class PushStore:
             query = query.where(pushes.c.application_id == application_id)
         if before_id is not None:
             query = query.where(pushes.c.id < before_id)
-        return await self._read_as(query.order_by(pushes.c.id.desc()).limit(limit), _log_entry)
+        return await self._read_as(query.order_by(pushes.c.id.desc()).limit(limit), log_entry_of)
 
     # Missed calls
 
@@ -328,7 +346,9 @@ class PushStore:
         query = select(missed_calls).where(missed_calls.c.user_id == user_id)
         if before_id is not None:
             query = query.where(missed_calls.c.id < before_id)
-        return await self._read_as(query.order_by(missed_calls.c.id.desc()).limit(limit), _missed)
+        return await self._read_as(
+            query.order_by(missed_calls.c.id.desc()).limit(limit), missed_call_of
+        )
 
     # Helpers
 
@@ -354,113 +374,6 @@ class PushStore:
         return await asyncio.get_running_loop().run_in_executor(self._writer, write)
 
 
-def _due() -> Any:
-    event = events.alias("its_event")
-    start, start_event = pushes.alias("start"), events.alias("start_event")
-    not_out = (
-        select(start.c.id)
-        .join(start_event, start_event.c.id == start.c.event_id)
-        .where(
-            start_event.c.application_id == event.c.application_id,
-            start_event.c.tag == event.c.tag,
-            start_event.c.kind == Kind.START,
-            start.c.subscription_id == pushes.c.subscription_id,
-            start.c.state.in_((State.QUEUED, State.CLAIMED)),
-        )
-        .exists()
-    )
-    return (
-        select(pushes.c.id)
-        .join(event, event.c.id == pushes.c.event_id)
-        .where(
-            pushes.c.state == State.QUEUED,
-            pushes.c.channel == bindparam("channel"),
-            pushes.c.about_call == bindparam("about_calls"),
-            pushes.c.due_at <= bindparam("now_ms"),
-            pushes.c.expires_at > bindparam("now"),
-            or_(event.c.kind != Kind.CANCEL, ~not_out),
-        )
-        .order_by(pushes.c.due_at)
-        .limit(bindparam("most"))
-    )
-
-
-def _claimed_rows() -> Any:
-    return (
-        select(
-            pushes.c.id.label("push_id"),
-            pushes.c.attempts,
-            events.c.id.label("event_id"),
-            events.c.message,
-            events.c.formed_for,
-            events.c.kind,
-            events.c.tag,
-            events.c.created_at.label("created_ms"),
-            pushes.c.expires_at,
-            *_SUBSCRIPTION,
-        )
-        .join(events, events.c.id == pushes.c.event_id)
-        .join(subscriptions, subscriptions.c.id == pushes.c.subscription_id)
-        .where(pushes.c.id.in_(_NUMBERS))
-        .order_by(pushes.c.due_at)
-    )
-
-
-def _known() -> Any:
-    return (
-        select(pushes.c.subscription_id)
-        .join(events, events.c.id == pushes.c.event_id)
-        .where(
-            events.c.application_id == bindparam("application_id"),
-            events.c.tag == bindparam("tag"),
-            events.c.user_id == bindparam("user_id"),
-            events.c.kind == bindparam("kind"),
-        )
-    )
-
-
-def _noting() -> Any:
-    again = and_(bindparam("new_state") == State.QUEUED, pushes.c.withdrawn)
-    return (
-        update(pushes)
-        .where(pushes.c.id == bindparam("push_id"), pushes.c.state == State.CLAIMED)
-        .values(
-            state=case((again, State.WITHDRAWN), else_=bindparam("new_state")),
-            reason=bindparam("new_reason"),
-            due_at=bindparam("new_due_at"),
-            done_at=bindparam("new_done_at"),
-        )
-    )
-
-
-# Made once: to make a statement costs as much as to run it.
-_NUMBERS: Any = bindparam("numbers", expanding=True)
-_SUBSCRIPTION = [column for column in subscriptions.c if column.name != "created_at"]
-_OF_USERS = select(*_SUBSCRIPTION).where(
-    subscriptions.c.user_id.in_(bindparam("user_ids", expanding=True)),
-    subscriptions.c.application_id == bindparam("application_id"),
-)
-_ADD_EVENT = insert(events).returning(events.c.id)
-_ADD_PUSH = insert(pushes)
-_ADD_CLAIMED = insert(pushes).returning(pushes.c.id, sort_by_parameter_order=True)
-_ALREADY = _known()
-_DUE = _due()
-_CLAIM = (
-    update(pushes)
-    .where(pushes.c.id.in_(_NUMBERS))
-    .values(state=State.CLAIMED, attempts=pushes.c.attempts + 1)
-)
-_CLAIMED = _claimed_rows()
-_GONE = (
-    update(pushes)
-    .where(pushes.c.id.in_(_NUMBERS))
-    .values(
-        state=State.WITHDRAWN, reason="the subscription was removed", done_at=bindparam("now_ms")
-    )
-)
-_NOTE = _noting()
-
-
 def _subscriptions_of(
     connection: Connection,
     application_id: int,
@@ -470,7 +383,7 @@ def _subscriptions_of(
     found = []
     for some in _batches(user_ids):
         asked = {"user_ids": some, "application_id": application_id}
-        found += [_subscription(row) for row in connection.execute(_OF_USERS, asked)]
+        found += [subscription_of(row) for row in connection.execute(OF_USERS, asked)]
     return [one for one in found if environment in (None, one.environment)]
 
 
@@ -478,7 +391,7 @@ def _split(
     event: Event, recipients: Sequence[Subscription], room: Mapping[Channel, int]
 ) -> tuple[list[Subscription], list[Subscription]]:
     """Who is sent to at once, and who waits for a turn. Cancels wait for their starts."""
-    if event.kind is Kind.CANCEL or _first_state(event) is not State.QUEUED:
+    if event.kind is Kind.CANCEL or first_state(event) is not State.QUEUED:
         return [], list(recipients)
     left = dict(room)
     now: list[Subscription] = []
@@ -495,8 +408,8 @@ def _add_claimed(
 ) -> list[Claimed]:
     if not recipients:
         return []
-    rows = [_push_columns(event, number, one, State.CLAIMED) for one in recipients]
-    ids = connection.execute(_ADD_CLAIMED, rows).scalars().all()
+    rows = [push_columns(event, number, one, State.CLAIMED) for one in recipients]
+    ids = connection.execute(ADD_CLAIMED, rows).scalars().all()
     return [
         Claimed(
             Push(
@@ -514,103 +427,13 @@ def _add_claimed(
     ]
 
 
-def _claimed(row: Row[Any], messages: dict[int, Message]) -> Claimed:
-    message = messages.get(row.event_id)
-    if message is None:
-        formed_for = None if row.formed_for is None else Channel(row.formed_for)
-        message = messages[row.event_id] = Message(json.loads(row.message), formed_for)
-    push = Push(
-        id=row.push_id,
-        subscription=_subscription(row),
-        message=message,
-        expires_at=row.expires_at,
-        kind=Kind(row.kind),
-        tag=row.tag,
-    )
-    return Claimed(push, row.attempts, row.created_ms)
-
-
 def _already(connection: Connection, event: Event) -> Collection[int]:
     """Subscriptions that have got this from the same person for the same call."""
     asked = {
         "application_id": event.application_id, "tag": event.tag, "user_id": event.user_id,
         "kind": event.kind,
     }  # fmt: skip
-    return set(connection.execute(_ALREADY, asked).scalars())
-
-
-def _first_state(event: Event) -> State:
-    late = event.expires_at <= event.created_ms // 1000
-    return State.EXPIRED if late else State.QUEUED
-
-
-def _event_columns(event: Event) -> dict[str, Any]:
-    return {
-        "application_id": event.application_id,
-        "user_id": event.user_id,
-        "message": json.dumps(dict(event.message.values)),
-        "formed_for": event.message.formed_for,
-        "kind": event.kind,
-        "tag": event.tag,
-        "by_server": event.by_server,
-        "created_at": event.created_ms,
-        "expires_at": event.expires_at,
-    }
-
-
-def _push_columns(
-    event: Event, event_id: int, subscription: Subscription, state: State
-) -> dict[str, Any]:
-    return {
-        "event_id": event_id,
-        "application_id": event.application_id,
-        "subscription_id": subscription.id,
-        "user_id": subscription.user_id,
-        "channel": subscription.channel,
-        "state": state,
-        "withdrawn": False,
-        "about_call": event.kind is not Kind.OTHER,
-        "attempts": 1 if state is State.CLAIMED else 0,
-        "due_at": event.created_ms,
-        "expires_at": event.expires_at,
-        "reason": "",
-        "done_at": event.created_ms if state is State.EXPIRED else None,
-    }
-
-
-def _columns(subscription: Subscription) -> dict[str, Any]:
-    is_web = subscription.channel is Channel.WEB
-    return {
-        "application_id": subscription.application_id,
-        "user_id": subscription.user_id,
-        "channel": subscription.channel,
-        "platform": subscription.platform,
-        "udid": subscription.udid,
-        "environment": subscription.environment,
-        "token": subscription.web_endpoint if is_web else subscription.token,
-        "bundle_identifier": subscription.bundle_identifier,
-        "web_auth": subscription.web_auth,
-        "web_p256dh": subscription.web_p256dh,
-    }
-
-
-def _subscription(row: Row[Any]) -> Subscription:
-    channel = Channel(row.channel)
-    is_web = channel is Channel.WEB
-    return Subscription(
-        id=row.id,
-        application_id=row.application_id,
-        user_id=row.user_id,
-        channel=channel,
-        platform=Platform(row.platform),
-        udid=row.udid,
-        environment=Environment(row.environment),
-        token="" if is_web else row.token,
-        bundle_identifier=row.bundle_identifier,
-        web_endpoint=row.token if is_web else None,
-        web_auth=row.web_auth,
-        web_p256dh=row.web_p256dh,
-    )
+    return set(connection.execute(ALREADY, asked).scalars())
 
 
 def _same_device(subscription: Subscription) -> Any:
@@ -633,29 +456,6 @@ def _has_tag(tag: str) -> Any:
     return and_(
         users.c.user_tags.is_not(None), users.c.user_tags.contains(f",{tag},", autoescape=True)
     )
-
-
-def _log_entry(row: Mapping[Any, Any]) -> LogEntry:
-    return LogEntry(
-        id=row["id"],
-        event_id=row["event_id"],
-        application_id=row["application_id"],
-        user_id=row["user_id"],
-        channel=Channel(row["channel"]),
-        kind=Kind(row["kind"]),
-        tag=row["tag"],
-        by_server=row["by_server"],
-        state=State(row["state"]),
-        attempts=row["attempts"],
-        reason=row["reason"],
-        created_ms=row["created_at"],
-        done_ms=row["done_at"],
-    )
-
-
-def _missed(row: Mapping[Any, Any]) -> MissedCall:
-    ids = filter(None, row["opponents_ids"].split(","))
-    return MissedCall(**{**row, "opponents_ids": tuple(map(int, ids))})
 
 
 def _batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
