@@ -41,6 +41,7 @@ async def run_script(running: World) -> dict[str, Any]:
     return got
 
 
+@pytest.mark.browser
 async def test_subscriptions_and_events(running: World) -> None:
     """Subscribing, replacing, listing and deleting work as in the service that the SDK was made
     for; events reach phone and browser; refusals come in the form that the SDK reads."""
