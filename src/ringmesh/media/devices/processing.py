@@ -83,7 +83,9 @@ class WebRtcVoiceProcessor:
         with self._lock:
             self._catch_up(count)
             far, self._far = self._far[:count], self._far[count:]
-        return np.pad(far, (0, count - len(far)))
+        if len(far) < count:
+            far = np.concatenate((far, np.zeros(count - len(far), np.int16)))
+        return far
 
     def _catch_up(self, count: int) -> None:
         """Drop what was always ahead: a reference that comes after its echo is of no use.
