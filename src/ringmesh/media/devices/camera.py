@@ -113,6 +113,7 @@ class Camera:
 
 
 def _open(device: MediaDevice, wanted: CameraFormat) -> av.container.InputContainer:
+    attempts: list[tuple[str, str, dict[str, str]]]
     if device.id.startswith(VIRTUAL_CAMERA):
         attempts = [("lavfi", device.id.removeprefix(VIRTUAL_CAMERA), {})]
     else:
