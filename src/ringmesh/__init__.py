@@ -86,12 +86,13 @@ if TYPE_CHECKING:
     from ringmesh.media.devices.model import CameraPosition, MediaDevice, MediaDeviceKind
     from ringmesh.media.devices.processing import AudioProcessing
     from ringmesh.media.frames import AudioFrame, VideoFrame
+    from ringmesh.media.media_stream import MediaStream, Subscription
     from ringmesh.media.quality import MediaDirection, Quality, QualityCause, QualityLevel
     from ringmesh.media.recorder import Recorder, Recording
     from ringmesh.media.screen.grabber import CaptureKind, CaptureSource
     from ringmesh.media.sources import PushAudioSource, PushVideoSource
     from ringmesh.media.stats import PathStats, PeerStats, ReceivedStats, SentStats
-    from ringmesh.media.streams import LocalStream, MediaStream, RemoteStream, Subscription
+    from ringmesh.media.streams import LocalStream, RemoteStream
     from ringmesh.signals import CallType, UserInfo
 
 _MODULES = {
@@ -206,6 +207,10 @@ _MODULES = {
         "QualityCause",
         "QualityLevel",
     ),
+    "ringmesh.media.media_stream": (
+        "MediaStream",
+        "Subscription",
+    ),
     "ringmesh.media.recorder": (
         "Recorder",
         "Recording",
@@ -226,9 +231,7 @@ _MODULES = {
     ),
     "ringmesh.media.streams": (
         "LocalStream",
-        "MediaStream",
         "RemoteStream",
-        "Subscription",
     ),
     "ringmesh.signals": (
         "CallType",

@@ -13,7 +13,8 @@ from ringmesh.errors import RingmeshError
 from ringmesh.ice import IceCandidate, IceConnectionState
 from ringmesh.media.engine import PeerCallbacks
 from ringmesh.media.frames import AudioFrame, VideoFrame
-from ringmesh.media.streams import LocalStream, MediaStream, RemoteStream
+from ringmesh.media.media_stream import MediaStream
+from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.media.synthetic import Tone, dominant_tone
 from ringmesh.media.wrtc_engine import WrtcEngine, WrtcPeerConnection
 

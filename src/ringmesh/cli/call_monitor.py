@@ -13,8 +13,9 @@ from ringmesh.client import events
 from ringmesh.client.events import Event
 from ringmesh.client.session import P2PSession
 from ringmesh.errors import InvalidStateError, MediaError
+from ringmesh.media.media_stream import Subscription
 from ringmesh.media.recorder import Recorder
-from ringmesh.media.streams import RemoteStream, Subscription
+from ringmesh.media.streams import RemoteStream
 from ringmesh.signals import CallType
 
 _logger = logging.getLogger(__name__)

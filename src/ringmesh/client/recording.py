@@ -12,9 +12,10 @@ from typing import Protocol, Self
 from ringmesh.client import events
 from ringmesh.client.events import Event
 from ringmesh.errors import InvalidStateError, MediaError
+from ringmesh.media.media_stream import MediaStream
 from ringmesh.media.mixed_recorder import MixedRecorder
 from ringmesh.media.recorder import Recorder, Recording
-from ringmesh.media.streams import LocalStream, MediaStream
+from ringmesh.media.streams import LocalStream
 
 
 class _Files(Protocol):

@@ -13,8 +13,8 @@ from ringmesh.errors import ConfigurationError, MediaError
 from ringmesh.media.audio_mix import AudioMix
 from ringmesh.media.composer import Composer
 from ringmesh.media.frames import MAX_SIDE, MIN_SIDE, AudioFrame, VideoFrame
+from ringmesh.media.media_stream import MediaStream, Subscription
 from ringmesh.media.recorder import FileRecorder
-from ringmesh.media.streams import MediaStream, Subscription
 
 SIZE = (1280, 720)
 """Width and height of the composed picture."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from ringmesh.errors import InvalidStateError, MediaError
 from ringmesh.media.frames import AudioFrame, VideoFrame
 from ringmesh.media.media_file import FORMATS, WRITE_ERRORS, MediaFileWriter
-from ringmesh.media.streams import MediaStream, Subscription
+from ringmesh.media.media_stream import MediaStream, Subscription
 
 MAX_QUEUED_PICTURES = 30
 MAX_QUEUED_BLOCKS = 500

@@ -17,7 +17,8 @@ import webrtc
 import wrtc  # type: ignore[import-not-found]
 
 from ringmesh.media.frames import AudioFrame, Pcm, Pixels, VideoFrame
-from ringmesh.media.streams import LocalStream, RemoteStream, Subscription
+from ringmesh.media.media_stream import Subscription
+from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.media.wrtc_sync import SoundDelay
 
 _tracks: WeakKeyDictionary[LocalStream, LocalTracks] = WeakKeyDictionary()

@@ -17,8 +17,8 @@ from ringmesh.media.devices.processing import AudioProcessing, VoiceProcessor, W
 from ringmesh.media.devices.route import DeviceRoute, Lost, Restored
 from ringmesh.media.devices.sound import Playback, Recording
 from ringmesh.media.frames import AudioFrame, Pcm, VideoFrame
+from ringmesh.media.media_stream import MediaStream
 from ringmesh.media.sources import TICK, TICK_SAMPLES, Pacer
-from ringmesh.media.streams import MediaStream
 
 STALL_TIME = 0.3
 """Seconds without sound from a microphone after which silence is sent in its place: a sound server
