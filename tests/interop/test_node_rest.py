@@ -83,7 +83,7 @@ async def test_rest_surface(tmp_path: Path) -> None:
     assert got["onlineCount"] == {"count": 0}
     assert got["reset"]["code"] == 422
     assert got["rejected"] == {}
-    assert got["dialogs"]["code"] == got["subscriptions"]["code"] == 404
+    assert got["dialogs"]["code"] == 404
     assert set(got["dialogs"]["errors"]) == {"base"}
 
 

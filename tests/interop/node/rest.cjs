@@ -94,7 +94,6 @@ async function run() {
     data: { sessionID: '3d3d5a26-5a5b-4f6e-9d49-ef4bd0d4a3b1', recipientId: two.id, platform: 'web', userInfo: { busy: 'true' } },
   });
   got.dialogs = await refusal(ConnectyCube.chat.dialog.list());
-  got.subscriptions = await refusal(ConnectyCube.pushnotifications.subscriptions.list());
 
   // A token that has ended: the hook makes another session and the request is sent again.
   ConnectyCube.setSession({ ...got.one, token: '0123456789abcdef0123456789abcdef01234567' });
