@@ -40,11 +40,6 @@ OUT_OF_SCOPE = [
     "GET /whiteboards",
     "GET /data/Thing",
     "POST /data/Thing/multi",
-    "POST /subscriptions",
-    "GET /subscriptions",
-    "DELETE /subscriptions/1",
-    "POST /events",
-    "GET /events",
 ]
 
 
