@@ -14,16 +14,20 @@ LASTING = 20  # windows of 50 ms with the tone
 
 async def goes_on(people: tuple[Person, Person]) -> None:
     """Sound and picture of both come in from now on."""
+    await asyncio.gather(*map(comes_in, people))
+
+
+async def comes_in(person: Person) -> None:
+    """Sound and picture of the other come in from now on."""
     begun = time.time()
-    for person in people:
-        async with asyncio.timeout(LIMIT):
-            while True:
-                report = await person.report()
-                sound = [at for at in report.sound if at > begun]
-                pictures = [at for at in report.pictures if at > begun]
-                if len(sound) >= LASTING and len(pictures) >= LASTING:
-                    break
-                await asyncio.sleep(POLL)
+    async with asyncio.timeout(LIMIT):
+        while True:
+            report = await person.report()
+            sound = [at for at in report.sound if at > begun]
+            pictures = [at for at in report.pictures if at > begun]
+            if len(sound) >= LASTING and len(pictures) >= LASTING:
+                break
+            await asyncio.sleep(POLL)
 
 
 async def test_short_cut() -> None:
@@ -50,6 +54,27 @@ async def test_moving_to_another_network(mover: int) -> None:
         for _ in range(2):
             await asyncio.to_thread(here.lab.readdress, "ab"[mover])
             await goes_on(people)
+
+
+async def test_the_page_moves_to_another_network() -> None:
+    """A call on the calling page goes on after its machine got a new address, there and back."""
+    async with world("cone") as here:
+        bob = await here.python("b")
+        page = await (await here.pages("a")).open()
+        await page.page.get_by_role("radio", name="Guest").check()
+        await page.page.get_by_label("Your name").fill("Ann")
+        await page.button("Enter as a guest").click()
+        await page.at_people()
+        await page.call("b-1")
+        await bob.wait_rings()
+        await bob.accept()
+        await bob.prove(page)
+        await page.sees(bob.user_id, bob.stream_id)
+        for _ in range(2):
+            await asyncio.to_thread(here.lab.readdress, "a")
+            await comes_in(bob)
+            await page.sees(bob.user_id, bob.stream_id)
+            await page.hears(bob.user_id, bob.tone_hz)
 
 
 async def test_moving_while_it_rings() -> None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 from tests.interop.browser import CHROMIUM_FLAGS, page_server
 from tests.netlab.lab import Lab
 from tests.netlab.troubles import ROOT
+from tests.web.page_driver import Pages
 
 ADDRESS = "203.0.113.10"
 URL = f"https://{ADDRESS}"
@@ -292,7 +293,8 @@ class World:
     async def browser(self, host: str, **videochat: Any) -> BrowserPerson:
         """Somebody with the npm SDK in Chromium. `videochat` overrides the SDK's settings."""
         tone_hz, stream_id = self._signature()
-        page = await (await self._chromium(host)).new_page()
+        context = await (await self._chromium(host)).new_context()
+        page = await context.new_page()
         await page.add_init_script(KEEP_CONNECTIONS)
         await page.goto(self._page_url)
         await page.add_script_tag(path=Path(__file__).with_name("watch.js"))
@@ -323,7 +325,11 @@ class World:
         )
         return BrowserPerson(page, user_id, tone_hz, stream_id)
 
-    async def _chromium(self, host: str) -> Any:
+    async def pages(self, host: str) -> Pages:
+        """Opens the server's own calling page in a Chromium there."""
+        return Pages(await self._chromium(host), URL)
+
+    async def _chromium(self, host: str) -> Browser:
         """A Chromium whose network is the host's."""
         if self._page_url is None:
             self._playwright = await self._stack.enter_async_context(async_playwright())
@@ -334,7 +340,7 @@ class World:
         wrapper.write_text(f'#!/bin/sh\nexec ip netns exec {self.lab.ns(host)} {chromium} "$@"\n')
         wrapper.chmod(0o755)
         origin = self._page_url.rstrip("/")
-        browser = await self._playwright.chromium.launch(
+        browser: Browser = await self._playwright.chromium.launch(
             executable_path=wrapper,
             args=[
                 *CHROMIUM_FLAGS,
@@ -343,7 +349,7 @@ class World:
             ],
         )
         self._stack.push_async_callback(browser.close)
-        return await browser.new_context()
+        return browser
 
     async def discover(self) -> dict[str, Any]:
         """What the server tells about itself."""

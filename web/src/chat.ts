@@ -18,10 +18,10 @@ export class ChatLink extends Emitter<{state: LinkState; refused: void}> {
     chat.onDisconnectedListener = () => this.#look();
     chat.onReconnectListener = () => this.#look();
     chat.onConnectionErrorListener = (error: unknown) => this.#failed(error);
-    window.addEventListener('online', this.#check);
+    window.addEventListener('online', this.check);
     window.addEventListener('offline', this.#look);
-    document.addEventListener('visibilitychange', this.#check);
-    this.#timer = window.setInterval(this.#check, CHECK_MS);
+    document.addEventListener('visibilitychange', this.check);
+    this.#timer = window.setInterval(this.check, CHECK_MS);
     // Retried by the SDK for as long as it takes, also when this first attempt fails.
     await chat.connect({userId, password: token}).catch((error: unknown) => this.#failed(error));
     this.#look();
@@ -29,9 +29,9 @@ export class ChatLink extends Emitter<{state: LinkState; refused: void}> {
 
   async disconnect(): Promise<void> {
     clearInterval(this.#timer);
-    window.removeEventListener('online', this.#check);
+    window.removeEventListener('online', this.check);
     window.removeEventListener('offline', this.#look);
-    document.removeEventListener('visibilitychange', this.#check);
+    document.removeEventListener('visibilitychange', this.check);
     const {chat} = sdk;
     chat.onDisconnectedListener = chat.onReconnectListener = chat.onConnectionErrorListener = () => undefined;
     await chat.disconnect().catch(() => undefined);
@@ -57,7 +57,7 @@ export class ChatLink extends Emitter<{state: LinkState; refused: void}> {
   };
 
   /** Neither the SDK nor TCP notices a dead network in useful time, so ask. */
-  readonly #check = async (): Promise<void> => {
+  readonly check = async (): Promise<void> => {
     this.#look();
     if (this.#checking) return;
     this.#checking = true;

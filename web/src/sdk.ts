@@ -1,4 +1,5 @@
 // The calling client: the npm package connectycube as published, pointed at this server.
+import './websocket';
 import ConnectyCube, {CallSessionConnectionState as Connection, CallType} from 'connectycube';
 import type {Calls} from 'connectycube';
 

@@ -289,6 +289,7 @@ export class Call extends Emitter<{change: void; person: Person; end: EndReason}
       void this.media?.sharpen();
     }
     if (now - this.#lookedUp > LOOK_UP_MS) void this.#lookUp();
+    void this.#recovery.look();
     this.emit('change', undefined);
   }
 

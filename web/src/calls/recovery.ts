@@ -1,19 +1,30 @@
 // Finds a new path when the network changes: the SDK can restart ICE, but never does it by itself.
-import {Connection} from '../sdk';
+import {Connection, type Peer} from '../sdk';
 import type {Call} from './call';
 import type {Person} from './person';
 
 const PATIENCE_MS = 2_500;
 const REPEAT_MS = 7_000;
 const GIVE_UP_MS = 60_000;
+const SILENT_LOOKS = 3;
+const LOOKS_BETWEEN = 7;
+const MOST_LOOKS = 60;
 
 interface Trouble {
   since: number;
   timer: number;
 }
 
+interface Silence {
+  /** What had come in when it began. */
+  bytes: number;
+  looks: number;
+}
+
 export class Recovery {
   readonly #troubles = new Map<number, Trouble>();
+  readonly #silences = new Map<number, Silence>();
+  readonly #restarting = new Set<number>();
   readonly #network = (navigator as {connection?: EventTarget}).connection;
 
   constructor(readonly call: Call) {
@@ -29,6 +40,23 @@ export class Recovery {
       this.#plan(person, PATIENCE_MS);
     } else if (state === Connection.FAILED) {
       this.#plan(person, 0);
+    }
+  }
+
+  /**
+   * Called once per second. Behind some networks a new address shows in nothing but this: ICE finds a
+   * way out and calls it connected, nothing comes back, and the chat hangs on the old address.
+   */
+  async look(): Promise<void> {
+    for (const person of this.call.people.values()) {
+      const peer = person.state === 'connected' ? this.call.peer(person.id) : undefined;
+      const bytes = peer ? await receivedBytes(peer) : 0;
+      const silence = this.#silences.get(person.id);
+      if (!bytes || bytes !== silence?.bytes) {
+        this.#silences.set(person.id, {bytes, looks: 0});
+      } else if (++silence.looks < MOST_LOOKS && silence.looks % LOOKS_BETWEEN === SILENT_LOOKS) {
+        void this.call.chat.check().then(() => this.#restart(person));
+      }
     }
   }
 
@@ -68,11 +96,23 @@ export class Recovery {
   /** Only whoever made the offer may: two restarts at once would cancel each other. */
   async #restart(person: Person): Promise<void> {
     const {call} = this;
+    if (this.#restarting.has(person.id)) return;
+    this.#restarting.add(person.id);
     await call.chat.online();
+    this.#restarting.delete(person.id);
     if (call.phase !== 'running' || person.gone || !call.session.canInitiateIceRestart(person.id)) return;
     // It takes the renegotiation for a person who has not joined.
     clearTimeout(call.session.waitingOfferOrAnswerTimer ?? undefined);
     call.session.waitingOfferOrAnswerTimer = null;
     await call.session.iceRestart(person.id);
   }
+}
+
+async function receivedBytes(peer: Peer): Promise<number> {
+  const report = await peer.getStats().catch(() => undefined);
+  let bytes = 0;
+  report?.forEach((entry: {type: string; bytesReceived?: number}) => {
+    if (entry.type === 'inbound-rtp') bytes += entry.bytesReceived ?? 0;
+  });
+  return bytes;
 }
