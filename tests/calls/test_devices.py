@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ringmesh.calls.book import CallBook
@@ -10,7 +12,16 @@ from ringmesh.calls.effects import CallEvent, Ignored, IgnoredReason, Notify, Se
 from ringmesh.calls.ended import MAX_ENDED
 from ringmesh.calls.machine import Elsewhere
 from ringmesh.calls.transitions import SessionState
-from ringmesh.signals import Accept, Call, CallType, HangUp, IceRestart, Reject, Signal
+from ringmesh.signals import (
+    Accept,
+    Call,
+    CallType,
+    HangUp,
+    IceRestart,
+    IceRestartRequest,
+    Reject,
+    Signal,
+)
 from tests.calls.simulation import Faults, World, connect
 
 
@@ -269,7 +280,10 @@ class TestStragglers:
         world.run(1)
         assert bob.history[-1] == "session_closed remote-hung-up"
 
-    def test_restart_of_an_ended_call(self, world: World) -> None:
+    @pytest.mark.parametrize(
+        "revival", [IceRestart(session_id="", sdp="offer"), IceRestartRequest(session_id="")]
+    )
+    def test_restart_of_an_ended_call(self, world: World, revival: Signal) -> None:
         """Who tries to revive a call that is over for us hears so."""
         ann, bob = world.device(1), world.device(2)
         call, end = connect(ann, bob)
@@ -277,7 +291,7 @@ class TestStragglers:
         bob.hang_up(end)
         world.run(1)
         world.lost.clear()
-        bob.receive(IceRestart(session_id=call.session_id, sdp="offer"), 1)
+        bob.receive(replace(revival, session_id=call.session_id), 1)
         world.run(1)
         assert ann.history[-1] == "session_closed remote-hung-up"
 

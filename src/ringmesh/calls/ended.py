@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ringmesh.calls.effects import Effect, Ignored, IgnoredReason, Send
-from ringmesh.signals import Accept, Call, HangUp, IceRestart, Reject, Signal
+from ringmesh.signals import (
+    Accept,
+    Call,
+    HangUp,
+    IceRestart,
+    IceRestartRequest,
+    Reject,
+    Signal,
+)
 
 MAX_ENDED = 1024
 """Calls remembered; the oldest is forgotten first."""
@@ -67,7 +75,8 @@ class EndedCalls:
         """
         ended = self._ended[signal.session_id]
         late = isinstance(signal, Call) and now - ended.said_at > self._remind_after
-        if ended.last_word is None or not (late or isinstance(signal, Accept | IceRestart)):
+        waits = isinstance(signal, Accept | IceRestart | IceRestartRequest)
+        if ended.last_word is None or not (late or waits):
             return Ignored(sender_id, signal, IgnoredReason.ENDED_SESSION)
         ended.said_at = now
         return Send(sender_id, ended.last_word)
