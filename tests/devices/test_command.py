@@ -21,15 +21,27 @@ async def start(*arguments: str) -> asyncio.subprocess.Process:
         *(sys.executable, "-c", "from ringmesh.cli.main import main; main()", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
 
 
 async def output_of(*arguments: str) -> str:
     """What a command that ends well prints."""
     process = await start(*arguments)
-    output, _ = await asyncio.wait_for(process.communicate(), LIMIT)
-    assert process.returncode == 0
+    output, errors = await asyncio.wait_for(process.communicate(), LIMIT)
+    assert process.returncode == 0, errors.decode()
     return output.decode()
+
+
+async def until_said(process: asyncio.subprocess.Process, line: str) -> None:
+    """Wait until a command reports this as progress."""
+    assert process.stderr is not None
+    said: list[str] = []
+    async with asyncio.timeout(LIMIT):
+        while line not in said:
+            raw = await process.stderr.readline()
+            assert raw, f"the command ended, having said {said}"
+            said.append(raw.decode().strip())
 
 
 async def test_devices_are_listed(sound: SoundServer) -> None:
@@ -71,8 +83,10 @@ async def test_a_call_with_devices(sound: SoundServer, service: Server) -> None:
             async for frame in received.stream.video_frames():
                 if frame.width == 320 and frame.luma().std() > 20:
                     break
+            await until_said(answering, "dave: connected")
             await session.hang_up()
-        assert await asyncio.wait_for(answering.wait(), LIMIT) == 0
+        _, errors = await asyncio.wait_for(answering.communicate(), LIMIT)
+        assert answering.returncode == 0, errors.decode()
     finally:
         stream.close()
         if answering.returncode is None:
