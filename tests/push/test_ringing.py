@@ -6,6 +6,7 @@ from ringmesh.server.push.contract import Channel
 from ringmesh.server.push.ringer import end_message, start_message, to_cancel
 from ringmesh.server.push.ringing import (
     MAX_RINGS_OF_CALLER,
+    MAX_SIGNAL,
     REMEMBERED_SECONDS,
     SILENCE_SECONDS,
     Decision,
@@ -56,6 +57,22 @@ def test_going_offline_during_a_ring() -> None:
     rings = Rings(60)
     assert rung(rings, 0, reachable=True) == []
     assert rung(rings, 5, reachable=False) == [StartRing(call(), SIGNAL)]
+
+
+def test_what_rings_now() -> None:
+    """The newest call of each caller who still calls; nothing that is over, old or huge."""
+    rings = Rings(60)
+    rings.called(call(), b"first", True, 0)
+    rings.called(call(session="other", caller=3), b"other", True, 1)
+    rings.called(call(callee=3), b"not his", True, 1)
+    rings.called(call(), b"repeated", True, 5)
+    assert rings.signals(1, 2, since=0) == [b"repeated", b"other"]
+    assert rings.signals(1, 2, since=4) == [b"repeated"]
+    assert rings.signals(2, 2, since=0) == []
+    rings.called(call(), bytes(MAX_SIGNAL + 1), True, 10)
+    assert rings.signals(1, 2, since=0) == [b"other"]
+    rings.ended((1, "other", 3, 2), End.ANSWERED, 11)
+    assert rings.signals(1, 2, since=0) == []
 
 
 def test_repeats_after_the_end() -> None:

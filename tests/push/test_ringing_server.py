@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from ringmesh.protocol.element import Element
-from ringmesh.protocol.signal_xml import encode_signal
+from ringmesh.protocol.signal_xml import decode_signal, encode_signal
 from ringmesh.server.push import ringer, ringing
 from ringmesh.server.push.contract import Channel, Kind
 from ringmesh.server.push.records import State
@@ -20,6 +20,7 @@ from tests.chat.host import Client
 from tests.push.host import Person, World, apns_token, eventually_so, world
 from tests.push.values import CALL, SESSION
 
+PRESENCE = '<presence xmlns="jabber:client"/>'
 INACTIVE = '<inactive xmlns="urn:xmpp:csi:0"/>'
 
 
@@ -195,6 +196,31 @@ async def test_app_posts_later(running: World) -> None:
         await running.settled(1)
         await ada.post(bob.id, {**CALL, "caller_id": ada.id})
     assert len(await running.settled(1)) == 1
+
+
+async def test_an_app_that_comes_late(running: World) -> None:
+    """Who comes online, or back to the foreground, while somebody calls rings at once, and does
+    not wait for the caller to repeat it: the newest ``call``, once, and nothing that is over."""
+    ada, bob = await running.person("ada"), await running.person("bob")
+    async with chatting(running, ada) as chat:
+        await tell(chat, bob, Call, ada, bob)
+        async with chatting(running, bob) as phone:
+            assert await phone.drain() == [], "nothing comes before it says that it is there"
+            await phone.send(PRESENCE)
+            (rings,) = await phone.drain()
+            assert (rings.name, rings.get("from")) == ("message", chat.jid)
+            signal = decode_signal(rings)
+            assert isinstance(signal, Call)
+            assert signal.session_id == SESSION
+            await phone.send(PRESENCE)
+            await phone.send(INACTIVE)
+            assert await phone.drain() == []
+            await phone.send('<active xmlns="urn:xmpp:csi:0"/>')
+            assert [each.name for each in await phone.drain()] == ["message"]
+        await tell(chat, bob, HangUp, ada, bob)
+        async with chatting(running, bob) as phone:
+            await phone.send(PRESENCE)
+            assert await phone.drain() == []
 
 
 async def test_silence_ends_a_ring(running: World, monkeypatch: pytest.MonkeyPatch) -> None:

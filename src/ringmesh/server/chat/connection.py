@@ -20,6 +20,7 @@ from ringmesh.protocol.stream import (
     ClientHandled,
     Closed,
     LastActivityRequested,
+    PresenceChanged,
     ResumeRequested,
     ResumptionRequested,
     ScramAnswered,
@@ -94,6 +95,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_announced",
         "_attempts",
         "_close_reason",
         "_credit",
@@ -126,6 +128,7 @@ class Connection:
         self.user = self.jid = self.resource = ""
         self.carbons = self.verbatim = False
         self.active = True
+        self._announced = False
         self.device: Device = self
         self.place = 0
         self._service = service
@@ -270,8 +273,14 @@ class Connection:
                     self._begin_login(self._challenge(event))
                 case Bound():
                     self._come_online(event.jid)
+                case PresenceChanged(available=True) if not self._announced:
+                    self._announced = True
+                    self._service.router.became_reachable(self.device)
                 case ActivityChanged():
+                    returns = event.active and not self.device.active
                     self.device.active = event.active
+                    if returns:
+                        self._service.router.became_reachable(self.device)
                 case CarbonsChanged():
                     self.device.carbons = event.enabled
                     self.device.verbatim |= event.verbatim

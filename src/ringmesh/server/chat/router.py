@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from ringmesh.protocol import namespaces as ns
@@ -62,6 +63,9 @@ class CallWatcher(Protocol):
         self, app_id: int, sender_id: int, to: str, session_id: bytes, kind: bytes, resource: str
     ) -> None:
         """A user sent an ``accept``, ``reject`` or ``hangUp``: `kind` begins with that word."""
+
+    def ringing(self, app_id: int, user_id: int) -> Sequence[bytes]:
+        """The newest stamped ``call`` of each call that rings for a user now."""
 
 
 OnlineUsers: TypeAlias = dict[str, tuple[Device, ...]]
@@ -126,6 +130,13 @@ class Router:
         online = self._applications[old.app_id]
         devices = online[old.user]
         online[old.user] = tuple(new if device is old else device for device in devices)
+
+    def became_reachable(self, device: Device) -> None:
+        """`device` can ring from now on: show it the calls that it would hear of only with their
+        next repeat. An app that a push has started rings at once."""
+        if self.watcher is not None:
+            for stanza in self.watcher.ringing(device.app_id, device.user_id):
+                self._deliver(device.app_id, (device,), stanza, "")
 
     def route(self, sender: Device, message: CheckedStanza) -> None:
         """Deliver a message to the address in its ``to``, stamped with its sender's.

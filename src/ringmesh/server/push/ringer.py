@@ -16,6 +16,7 @@ from ringmesh.protocol.signal_xml import decode_signal
 from ringmesh.server.accounts.models import User
 from ringmesh.server.accounts.users import Users
 from ringmesh.server.chat import ChatService
+from ringmesh.server.chat.resumption import STALE_CALL
 from ringmesh.server.push.contract import Channel, Message, Subscription
 from ringmesh.server.push.ringing import (
     MAX_RINGS,
@@ -97,7 +98,7 @@ class Ringer:
             reachable = reachable or device.reachable
         ring = self._known.get((session_id, callee))
         if ring is not None and reachable and not ring.over and ring.call.caller_id == caller_id:
-            ring.last_at = now  # nearly all: a repeat to somebody who is online
+            ring.renew(signal, now)  # nearly all: a repeat to somebody who is online
             return
         call = self._chat.calls.find(app_id, session_id.decode())
         callee_id = _user_id(callee)
@@ -130,6 +131,10 @@ class Ringer:
         if kind == b"hangUp":
             key = (app_id, session, sender_id, other_id)
             self._put(self._rings.ended(key, End.CANCELLED, now))
+
+    def ringing(self, app_id: int, user_id: int) -> Sequence[bytes]:
+        """See `CallWatcher`."""
+        return self._rings.signals(app_id, user_id, self._clock() - STALE_CALL)
 
     # --- decisions
 

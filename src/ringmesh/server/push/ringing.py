@@ -26,6 +26,8 @@ SILENCE_SECONDS = 20.0
 
 MAX_RINGS = 10_000
 MAX_RINGS_OF_CALLER = 50
+MAX_SIGNAL = 32 * 1024
+"""Bytes of a ``call`` that is kept for devices that come late; a usual one has 4,000 to 12,000."""
 REMEMBERED_SECONDS = 120.0
 
 
@@ -94,7 +96,8 @@ class Ring:
     """One callee of one call, as `Rings` minds it.
 
     Attributes:
-        last_at: of the newest ``call``; whoever sees one and nothing else to do may set it.
+        last_at: of the newest ``call``; whoever sees one and nothing else to do may `renew`.
+        signal: the newest ``call``; empty if it is too large to be kept.
     """
 
     call: RingingCall
@@ -102,6 +105,12 @@ class Ring:
     last_at: float
     pushed: bool
     over: bool = False
+    signal: bytes = field(default=b"", repr=False)
+
+    def renew(self, signal: bytes, now: float) -> None:
+        """The caller sent ``call`` again."""
+        self.last_at = now
+        self.signal = signal if len(signal) <= MAX_SIGNAL else b""
 
 
 class Rings:
@@ -116,6 +125,7 @@ class Rings:
         self._rings: dict[RingKey, Ring] = {}
         self._over: dict[RingKey, float] = {}
         self._of_caller: Counter[tuple[int, int]] = Counter()
+        self._of_callee: dict[tuple[int, int], dict[RingKey, Ring]] = {}
         self._posted: dict[tuple[int, str, int], float] = {}
 
     def __len__(self) -> int:
@@ -124,6 +134,11 @@ class Rings:
     def ring(self, key: RingKey) -> Ring | None:
         """The ring that goes on now."""
         return self._rings.get(key)
+
+    def signals(self, application_id: int, callee_id: int, since: float) -> list[bytes]:
+        """The newest ``call`` of each ring of a user that is not older than `since`."""
+        rings = self._of_callee.get((application_id, callee_id), {}).values()
+        return [ring.signal for ring in rings if ring.signal and ring.last_at >= since]
 
     def called(
         self, call: RingingCall, signal: bytes, reachable: bool, now: float
@@ -137,7 +152,9 @@ class Rings:
             posted = self._posted.get(key[:3], 0.0) > now
             ring = self._rings[key] = Ring(call, now, now, posted)
             self._of_caller[call.application_id, call.caller_id] += 1
-        ring.last_at = now
+            callee = call.application_id, call.callee_id
+            self._of_callee.setdefault(callee, {})[key] = ring
+        ring.renew(signal, now)
         if reachable or ring.pushed:
             return []
         ring.pushed = True
@@ -169,6 +186,10 @@ class Rings:
         self._of_caller[owner] -= 1
         if not self._of_caller[owner]:
             del self._of_caller[owner]
+        callee = ring.call.application_id, ring.call.callee_id
+        del self._of_callee[callee][key]
+        if not self._of_callee[callee]:
+            del self._of_callee[callee]
         self._trim(self._over, now)
         self._over[key] = now + REMEMBERED_SECONDS
         lasted = max(0.0, min(now, ring.last_at + SILENCE_SECONDS) - ring.first_at)
