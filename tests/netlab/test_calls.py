@@ -73,9 +73,11 @@ DEAD = (
 async def test_dead_servers_delay_nobody() -> None:
     """With servers that do not answer beside the real one, a call begins as without them."""
     async with world("cone") as here:
-        lively = [await here.python(host) for host in "ab"]
-        without = await connect_call(*lively)
-        await lively[0].hang_up()
-        dead = [await here.python(host, dead=DEAD) for host in "ab"]
-        # One that waited would take the 5 s and more that a gathering may last.
-        assert await connect_call(*dead) < without + 3
+        for kind in (here.python, here.browser):
+            lively = [await kind(host) for host in "ab"]
+            without = await connect_call(*lively)
+            await lively[0].hang_up()
+            dead = [await kind(host, dead=DEAD) for host in "ab"]
+            # One that waited would take the 5 s and more that a gathering may last.
+            assert await connect_call(*dead) < without + 3
+            await dead[0].hang_up()

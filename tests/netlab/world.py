@@ -290,8 +290,11 @@ class World:
         person.user_id = (await person.fact("ready"))["user"]
         return person
 
-    async def browser(self, host: str, **videochat: Any) -> BrowserPerson:
-        """Somebody with the npm SDK in Chromium. `videochat` overrides the SDK's settings."""
+    async def browser(
+        self, host: str, *, dead: Sequence[str] = (), **videochat: Any
+    ) -> BrowserPerson:
+        """Somebody with the npm SDK in Chromium. `videochat` overrides the SDK's settings; `dead`
+        are URLs of ICE servers that come before those of our server."""
         tone_hz, stream_id = self._signature()
         context = await (await self._chromium(host)).new_context()
         page = await context.new_page()
@@ -300,11 +303,13 @@ class World:
         await page.add_script_tag(path=Path(__file__).with_name("watch.js"))
         ends = await self.discover()
         user_id = await page.evaluate(
-            """async ([options, login]) => {
+            """async ([options, login, dead]) => {
                 options.videochat.iceServers = window.iceServers;
                 peer.init(options);
                 const session = await peer.sdk.createSession({login, password: 'secret'});
                 await window.fetchIceServers(options.apiUrl, session.token);
+                window.iceServers.unshift(
+                    ...dead.map((urls) => ({urls, username: 'name', credential: 'password'})));
                 peer.userId = session.user_id;
                 await peer.sdk.chat.connect({userId: session.user_id, password: 'secret'});
                 return session.user_id;
@@ -321,6 +326,7 @@ class World:
                     "videochat": videochat,
                 },
                 f"{host}-{self._count}",
+                list(dead),
             ],
         )
         return BrowserPerson(page, user_id, tone_hz, stream_id)
