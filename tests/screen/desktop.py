@@ -102,6 +102,19 @@ class Desktop:
         """Open a window that shows an RGB picture."""
         return Window(self, picture, left, top, title, managed)
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the screen another size, not beyond that of the beginning (RandR 1.2)."""
+        randr = self._connection(xcffib.randr.key)
+        randr.QueryVersion(1, 2).reply()
+        totals = (width * height * 60, width, width, width, 0, height, height, height)
+        info = xcffib.randr.ModeInfo.synthetic(0, width, height, *totals, 4, 0)
+        mode = randr.CreateMode(self.root, info, 4, "size").reply().mode
+        found = randr.GetScreenResources(self.root).reply()
+        (output,), (crtc,) = found.outputs, found.crtcs
+        randr.AddOutputModeChecked(output, mode).check()
+        randr.SetCrtcConfig(crtc, 0, found.config_timestamp, 0, 0, mode, 1, 1, [output]).reply()
+        randr.SetScreenSizeChecked(self.root, width, height, width // 4, height // 4).check()
+
     def move_pointer(self, left: int, top: int) -> None:
         """Put the mouse cursor there."""
         self.core.WarpPointer(0, self.root, 0, 0, 0, 0, left, top)

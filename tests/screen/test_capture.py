@@ -130,6 +130,23 @@ def test_a_screen_shows_what_is_on_it(desktop: Desktop) -> None:
     assert (picture[300:, 600:920] == 0).all()
 
 
+def test_a_screen_may_change_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture follows, and goes on."""
+    with xvfb() as display:
+        monkeypatch.setenv("DISPLAY", display)
+        drawn = Desktop(display)
+        drawn.window(plain(WIDTH, HEIGHT, GREEN))
+        drawn.move_pointer(0, 0)
+        with watched("screen:1") as watcher:
+            watcher.sees(GREEN, (WIDTH, HEIGHT))
+            drawn.resize(800, 600)
+            watcher.sees(GREEN, (800, 600))
+            drawn.window(plain(WIDTH, HEIGHT, BLUE))
+            watcher.sees(BLUE, (800, 600))
+            assert not watcher.ends
+        drawn.close()
+
+
 def test_a_window_is_seen_wherever_it_is(desktop: Desktop) -> None:
     """Others that cover it do not show, nor does the edge of the screen cut it off."""
     window = desktop.window(plain(400, 300, GREEN), 50, 50)
