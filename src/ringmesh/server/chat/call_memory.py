@@ -58,14 +58,16 @@ class CallMemory:
         return BaseFields(call.caller_id, call.call_type, call.opponents_ids)
 
     def remember(self, stanza: bytes, app_id: int, sender_id: int) -> bytes:
-        """Read a checked ``call`` signal; its session id. Repeats and signals of mesh members
-        change nothing."""
+        """Read a checked ``call`` signal; its session id if the call is remembered, else nothing.
+        Repeats and signals of mesh members change nothing."""
         session_id = session_id_of(stanza)
-        if session_id in self._calls or not 0 < len(session_id) <= _LONGEST_SESSION_ID:
+        if session_id in self._calls:
             return session_id
         caller_id = _CALLER_ID.search(stanza)
         if caller_id is None or int(caller_id[1]) != sender_id:
-            return session_id
+            return b""
+        if not 0 < len(session_id) <= _LONGEST_SESSION_ID:
+            return b""
         call_type = _CALL_TYPE.search(stanza)
         now = self._clock()
         self._forget_old(now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol
@@ -92,6 +92,10 @@ class Connection:
         service: what owns it.
         address: the client's address, for limits and logs.
         stream: a machine that has heard nothing yet.
+
+    Attributes:
+        send: queues a stanza: the wire's own method. Never waits; a client that does not keep up
+            is cut off.
     """
 
     __slots__ = (
@@ -115,6 +119,7 @@ class Connection:
         "jid",
         "place",
         "resource",
+        "send",
         "user",
         "user_id",
         "verbatim",
@@ -134,6 +139,7 @@ class Connection:
         self._service = service
         self._stream = stream
         self._wire: Wire
+        self.send: Callable[[bytes], None]
         self._state = ConnectionState.NEGOTIATING
         self._deadline = self._credit_at = service.now()
         self._credit = 0
@@ -145,6 +151,7 @@ class Connection:
     def opened(self, wire: Wire) -> None:
         """Frames can be sent and will come."""
         self._wire = wire
+        self.send = wire.send
         self._credit = self._service.limits.burst_bytes
         self._deadline += self._service.limits.login_seconds
         self._service.opened(self)
@@ -223,10 +230,6 @@ class Connection:
         self._service.closed(self, self._close_reason)
 
     # --- for the service
-
-    def send(self, stanza: bytes) -> None:
-        """Queue a stanza. Never waits; a client that does not keep up is cut off."""
-        self._wire.send(stanza)
 
     def close(self, reason: CloseReason) -> None:
         """End the stream, then the wire, then the socket."""

@@ -47,7 +47,7 @@ class Device(Protocol):
     def reachable(self) -> bool:
         """Whether a call rings there without a push."""
 
-    def send(self, stanza: bytes) -> None:
+    def send(self, stanza: bytes, /) -> None:
         """Queue a stanza. Never waits, never raises."""
 
 
@@ -199,12 +199,11 @@ class Router:
             if device.verbatim:
                 device.send(stanza)
             else:
-                legal = legal or self._legal(app_id, stanza)
+                if legal is None:
+                    legal = stanza if is_legal_form(stanza) else self._legal(app_id, stanza)
                 device.send(legal)
 
     def _legal(self, app_id: int, stanza: bytes) -> bytes:
-        if is_legal_form(stanza):
-            return stanza
         return legal_form(stanza, self._calls.base_fields(app_id, stanza))
 
     def _look_at_signal(self, sender: Device, to: str, stanza: bytes) -> None:
@@ -215,7 +214,7 @@ class Router:
         start += len(_SIGNAL_TYPE)
         if stanza.startswith(b"call<", start):
             session_id = self._calls.remember(stanza, sender.app_id, sender.user_id)
-            if self.watcher is not None:
+            if session_id and self.watcher is not None:
                 self.watcher.called(sender.app_id, sender.user_id, to, session_id, stanza)
         elif stanza.startswith(_COPIED, start):
             self.send_carbons(sender.app_id, sender.user, stanza, sender)

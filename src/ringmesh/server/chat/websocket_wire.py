@@ -13,7 +13,7 @@ from ringmesh.server.chat.limits import ChatLimits
 if TYPE_CHECKING:
     from ringmesh.server.chat.connection import Connection
 
-_TEXT = WSMsgType.TEXT
+_CLOSE, _TEXT = WSMsgType.CLOSE, WSMsgType.TEXT
 _COPIED_BY_PICOWS = 8192  # longest message that `WSTransport.send` copies before it returns
 _HEADER_SPACE = bytes(14)
 
@@ -40,13 +40,14 @@ class WebSocketWire(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """picows: a frame came."""
-        if frame.msg_type is WSMsgType.CLOSE:
+        kind = frame.msg_type
+        if kind is _CLOSE:
             self._owner.leave(CloseReason.CLIENT)
             transport.send_close(CloseReason.CLIENT.code)
             transport.disconnect()
         elif not self._owner.charge(frame.payload_size + self._limits.frame_cost):
             return
-        elif frame.msg_type is _TEXT and frame.fin and self._fragments is None:
+        elif kind is _TEXT and frame.fin and self._fragments is None:
             self._owner.receive(frame.get_payload_as_bytes())
         else:
             self._receive_other(frame)
