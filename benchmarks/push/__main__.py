@@ -107,7 +107,7 @@ async def prepare(folder: Path, sink: SinkProcess) -> Prepared:
         connection.execute(insert(users), people)
         connection.execute(insert(subscriptions), phones)
 
-    await store._write(fill)
+    await store._writer.write(fill)
     await store.close()
     (folder / "account.json").write_text(json.dumps(sink.account))
     table = {"service_account_file": "account.json", "url": sink.url, "ca_file": sink.ca}

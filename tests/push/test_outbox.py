@@ -88,10 +88,10 @@ async def test_silent_provider(running: World, monkeypatch: pytest.MonkeyPatch) 
     device = apns_token()
     running.apns.devices.add(device)
     await bob.subscribe("apns", device)
-    running.fcm.faults.extend([Fault.SILENCE] * 50)
-    for _ in range(outbox.OTHERS_IN_FLIGHT + 5):
+    running.fcm.faults.extend([Fault.SILENCE] * 100)
+    for _ in range(outbox.IN_FLIGHT + 5):
         await bob.post(bob.id, HELLO)
-    await eventually(lambda: len(running.apns.requests) == outbox.OTHERS_IN_FLIGHT + 5)
+    await eventually(lambda: len(running.apns.requests) == outbox.IN_FLIGHT + 5)
     waiting = [e for e in await running.log() if e.channel is Channel.GCM]
     assert {entry.state for entry in waiting} <= {State.QUEUED, State.CLAIMED}
 
@@ -168,7 +168,7 @@ async def _crowd(store: PushStore, count: int) -> None:
         connection.execute(insert(users), people)
         connection.execute(insert(subscriptions), phones)
 
-    await store._write(make)
+    await store._writer.write(make)
 
 
 async def test_what_was_being_sent_at_a_crash(

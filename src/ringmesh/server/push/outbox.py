@@ -2,7 +2,7 @@
 
 Each channel has two lanes, so that a provider who does not answer holds up nobody else's pushes,
 and a message for thousands holds up no call: what is about calls has a lane of its own, and the
-other one sends little at once, since all of it is work for the loop that carries the signals too.
+other one pauses after each push, since all of it is work for the loop that carries the signals too.
 A push is claimed before it is sent and noted after; what is claimed when the process dies is sent
 again, since nobody knows whether it got out. Nothing else is ever sent twice.
 """
@@ -26,10 +26,10 @@ from ringmesh.server.push.records import Added, Claimed, Note, State
 from ringmesh.server.store.push import PushStore
 
 IN_FLIGHT = 48
-"""Pushes about calls that are being sent on one channel at once."""
+"""Pushes that one lane sends at once."""
 
-OTHERS_IN_FLIGHT = 8
-"""The same for all others."""
+PAUSE_SECONDS = 0.004
+"""How long a lane for what is not about calls leaves the loop to others, after each push."""
 
 SEND_SECONDS = 15.0
 SHORTEST_RETRY_SECONDS = 0.5
@@ -39,6 +39,7 @@ LONGEST_RETRY_SECONDS = 60.0
 _IDLE_SECONDS = 5.0
 _TROUBLE_SECONDS = 1.0
 _NOTES = 200
+_GATHER_SECONDS = 0.01
 _PLACES = 4
 _CANCEL_SECONDS = 60.0
 _STATES = {
@@ -132,9 +133,10 @@ class Outbox:
         await asyncio.gather(noting, return_exceptions=True)
 
     async def _keep_notes(self) -> None:
-        """Write notes together, as many as there are."""
+        """Write notes together, as many as come in a moment."""
         while True:
             taken = [await self._notes.get()]
+            await asyncio.sleep(_GATHER_SECONDS)
             while len(taken) < _NOTES and not self._notes.empty():
                 taken.append(self._notes.get_nowait())
             await self._keep([note for note, _ in taken])
@@ -175,7 +177,7 @@ class _Lane:
     ) -> None:
         self._key = key
         self._channel, about_calls = key
-        self._most = IN_FLIGHT if about_calls else OTHERS_IN_FLIGHT
+        self._turns = None if about_calls else asyncio.Lock()
         self._store = store
         self._find_sender = find_sender
         self._notes = notes
@@ -245,11 +247,11 @@ class _Lane:
 
     @property
     def _free(self) -> int:
-        return self._most - len(self._sending) - self._reserved
+        return IN_FLIGHT - len(self._sending) - self._reserved
 
     async def _claim(self) -> list[Claimed]:
         free = self._free
-        self._more = free < self._most // 4  # not one by one: each time is a transaction
+        self._more = free < IN_FLIGHT // 4  # not one by one: each time is a transaction
         if self._more:
             return []
         claimed = await self._store.claim(*self._key, self._now_ms(), free)
@@ -274,6 +276,9 @@ class _Lane:
             _logger.error("sending a push failed", channel=self._channel, exc_info=error)
 
     async def _send(self, claimed: Claimed) -> None:
+        if self._turns is not None:
+            async with self._turns:
+                await asyncio.sleep(PAUSE_SECONDS)
         push = claimed.push
         sender = self._find_sender(push.subscription.application_id, self._channel)
         if push.expires_at <= self._clock():

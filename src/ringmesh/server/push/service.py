@@ -7,10 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-
 from ringmesh.errors import RequestError
 from ringmesh.server.accounts.models import User
 from ringmesh.server.push import events
@@ -20,6 +16,7 @@ from ringmesh.server.push.input import (
     EventInput,
     SubscriptionInput,
 )
+from ringmesh.server.push.limiter import EventLimiter
 from ringmesh.server.push.messages import read_message
 from ringmesh.server.push.metrics import PushMetrics
 from ringmesh.server.push.outbox import Outbox
@@ -83,8 +80,7 @@ class PushService:
         subject = url if url is not None and url.startswith("https:") else None
         self._senders = Senders(data_dir, subject)
         self._outbox = Outbox(store, self._senders.sender, self.metrics, clock)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._limit = RateLimitItemPerMinute(settings.push_events_per_minute)
+        self._limiter = EventLimiter(settings.push_events_per_minute)
 
     async def start(self) -> None:
         """Read the keys and begin to send.
@@ -148,7 +144,7 @@ class PushService:
         Raises:
             RequestError: 422 naming what is missing or wrong, 429 too many.
         """
-        if not self._limiter.hit(self._limit, str(user.application_id), str(user.id)):
+        if not self._limiter.hit(user.id, self._ring_clock()):
             raise RequestError(429, {"base": ["Too many events, try again in a minute"]})
         message = read_message(request.message, request.push_type)
         callee_ids = await self._recipients(user.application_id, request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import (
@@ -51,6 +51,7 @@ from ringmesh.server.store.push_statements import (
     NOTE,
     OF_USERS,
 )
+from ringmesh.server.store.push_writer import GroupWriter
 from ringmesh.server.store.schema import events, missed_calls, pushes, subscriptions, users
 from ringmesh.server.store.sql import WRITE
 
@@ -59,23 +60,21 @@ Choose: TypeAlias = Callable[[list[Subscription]], Sequence[Subscription]]
 
 _T = TypeVar("_T")
 _BATCH = 500
+_SLICE = 100
 _MAYBE_SHOWN = (State.CLAIMED, State.DELIVERED)
 
 
 class PushStore:
-    """Every method is one transaction, run in a thread.
-
-    All writing is done by one thread: SQLite's writers who wait for each other sleep for too long.
-    """
+    """Every method is one step of a transaction, run in a thread, and returns when that is
+    committed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writing = engine.execution_options(**{WRITE: True})
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="push store")
+        self._writer = GroupWriter(engine.execution_options(**{WRITE: True}))
 
     async def close(self) -> None:
         """Release the connections, after what is under way."""
-        await asyncio.to_thread(self._writer.shutdown)
+        await self._writer.close()
         self._engine.dispose()
 
     # Subscriptions
@@ -104,7 +103,7 @@ class PushStore:
             connection.execute(delete(subscriptions).where(subscriptions.c.id.in_(crowd)))
             return int(row.id)
 
-        return await self._write(save)
+        return await self._writer.write(save)
 
     async def subscriptions_of(self, user_id: int) -> list[Subscription]:
         """One user's, by ascending id."""
@@ -116,7 +115,7 @@ class PushStore:
         """Remove a user's own; False when there was none."""
         mine = subscriptions.c.user_id == user_id
         removed = delete(subscriptions).where(subscriptions.c.id == subscription_id, mine)
-        return await self._write(lambda connection: connection.execute(removed).rowcount > 0)
+        return await self._writer.write(lambda connection: connection.execute(removed).rowcount > 0)
 
     # Recipients
 
@@ -169,6 +168,9 @@ class PushStore:
             room: how many of a channel are claimed at once, by whoever asks.
         """
 
+        if event.kind is Kind.OTHER and len(user_ids) > _SLICE:
+            return await self._add_large_event(event, user_ids, environment, choose)
+
         def add(connection: Connection) -> Added:
             found = _subscriptions_of(connection, event.application_id, user_ids, environment)
             recipients = choose(found)
@@ -178,13 +180,37 @@ class PushStore:
                 recipients = [one for one in recipients if one.id not in known]
             now, later = _split(event, recipients, room)
             claimed = _add_claimed(connection, event, number, now)
-            rows = [push_columns(event, number, one, first_state(event)) for one in later]
-            for some in _batches(rows):
-                connection.execute(ADD_PUSH, list(some))
+            _add_waiting(event, number, later, connection)
             channels = frozenset(one.channel for one in later)
             return Added(number, len(recipients), claimed, channels)
 
-        return await self._write(add)
+        return await self._writer.write(add)
+
+    async def _add_large_event(
+        self,
+        event: Event,
+        user_ids: Sequence[int],
+        environment: Environment | None,
+        choose: Choose,
+    ) -> Added:
+        """The same for thousands of users, in slices: nobody who wants to write, or to run, waits
+        for all of it. What is in goes out; if the process dies, the rest does not."""
+        found: list[Subscription] = []
+        for some in _batches(user_ids, _SLICE):
+            found += await asyncio.to_thread(self._find, event.application_id, some, environment)
+        recipients = await asyncio.to_thread(choose, found)
+        values = event_columns(event)
+        number = await self._writer.write(lambda c: int(c.execute(ADD_EVENT, values).scalar_one()))
+        for slice_ in _batches(recipients, _SLICE):
+            await self._writer.write(partial(_add_waiting, event, number, slice_))
+        channels = frozenset(one.channel for one in recipients)
+        return Added(number, len(recipients), [], channels)
+
+    def _find(
+        self, application_id: int, user_ids: Sequence[int], environment: Environment | None
+    ) -> list[Subscription]:
+        with self._engine.connect() as connection:
+            return _subscriptions_of(connection, application_id, user_ids, environment)
 
     async def claim(
         self, channel: Channel, about_calls: bool, now_ms: int, limit: int
@@ -210,7 +236,7 @@ class PushStore:
             messages: dict[int, Message] = {}
             return [claimed_of(row, messages) for row in rows]
 
-        return await self._write(take)
+        return await self._writer.write(take)
 
     async def note(self, notes: Sequence[Note]) -> None:
         """Keep what came of attempts."""
@@ -231,7 +257,7 @@ class PushStore:
                     same = subscriptions.c.token == note.dead_token
                     connection.execute(delete(subscriptions).where(is_it, same))
 
-        await self._write(keep)
+        await self._writer.write(keep)
 
     async def withdraw_start(
         self, application_id: int, user_id: int, tag: str, callee_ids: Collection[int], now_ms: int
@@ -264,19 +290,19 @@ class PushStore:
             connection.execute(update(pushes).where(claimed).values(withdrawn=True))
             return found
 
-        return await self._write(withdraw)
+        return await self._writer.write(withdraw)
 
     async def recover(self) -> int:
         """Whatever was being sent when the last process ended is sent again: nobody knows whether
         it got out."""
         lost = update(pushes).where(pushes.c.state == State.CLAIMED).values(state=State.QUEUED)
-        return await self._write(lambda connection: connection.execute(lost).rowcount)
+        return await self._writer.write(lambda connection: connection.execute(lost).rowcount)
 
     async def expire(self, now_ms: int) -> int:
         """Give up what was not sent in time; how many."""
         late = and_(pushes.c.state == State.QUEUED, pushes.c.expires_at <= now_ms // 1000)
         ended = update(pushes).where(late).values(state=State.EXPIRED, done_at=now_ms)
-        return await self._write(lambda connection: connection.execute(ended).rowcount)
+        return await self._writer.write(lambda connection: connection.execute(ended).rowcount)
 
     async def queued(self) -> int:
         """How many pushes wait."""
@@ -298,7 +324,7 @@ class PushStore:
             connection.execute(calls)
             return connection.execute(delete(events).where(events.c.id.in_(old_events))).rowcount
 
-        return await self._write(remove)
+        return await self._writer.write(remove)
 
     async def log(
         self, application_id: int | None, limit: int, before_id: int | None = None
@@ -337,7 +363,7 @@ class PushStore:
                 )
             )  # fmt: skip
 
-        await self._write(add)
+        await self._writer.write(add)
 
     async def missed_calls(
         self, user_id: int, limit: int, before_id: int | None
@@ -366,13 +392,6 @@ class PushStore:
 
         return await asyncio.to_thread(read)
 
-    async def _write(self, work: Callable[[Connection], _T]) -> _T:
-        def write() -> _T:
-            with self._writing.begin() as connection:
-                return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._writer, write)
-
 
 def _subscriptions_of(
     connection: Connection,
@@ -382,8 +401,8 @@ def _subscriptions_of(
 ) -> list[Subscription]:
     found = []
     for some in _batches(user_ids):
-        asked = {"user_ids": some, "application_id": application_id}
-        found += [subscription_of(row) for row in connection.execute(OF_USERS, asked)]
+        rows = connection.execute(OF_USERS, {"user_ids": some})
+        found += [subscription_of(row) for row in rows if row.application_id == application_id]
     return [one for one in found if environment in (None, one.environment)]
 
 
@@ -401,6 +420,14 @@ def _split(
         left[one.channel] = free - 1
         (now if free > 0 else later).append(one)
     return now, later
+
+
+def _add_waiting(
+    event: Event, number: int, recipients: Sequence[Subscription], connection: Connection
+) -> None:
+    rows = [push_columns(event, number, one, first_state(event)) for one in recipients]
+    for some in _batches(rows):
+        connection.execute(ADD_PUSH, list(some))
 
 
 def _add_claimed(
@@ -458,6 +485,6 @@ def _has_tag(tag: str) -> Any:
     )
 
 
-def _batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(values), _BATCH):
-        yield values[start : start + _BATCH]
+def _batches(values: Sequence[_T], size: int = _BATCH) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

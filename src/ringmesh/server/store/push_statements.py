@@ -14,16 +14,26 @@ from ringmesh.server.store.schema import events, pushes, subscriptions
 def _due() -> Any:
     event = events.alias("its_event")
     start, start_event = pushes.alias("start"), events.alias("start_event")
-    not_out = (
+    # One in the other, not joined: SQLite would begin with all that is queued.
+    its_start_waits = (
         select(start.c.id)
-        .join(start_event, start_event.c.id == start.c.event_id)
+        .where(
+            start.c.event_id == start_event.c.id,
+            start.c.subscription_id == pushes.c.subscription_id,
+            start.c.state.in_((State.QUEUED, State.CLAIMED)),
+        )
+        .correlate(start_event, pushes)
+        .exists()
+    )
+    not_out = (
+        select(start_event.c.id)
         .where(
             start_event.c.application_id == event.c.application_id,
             start_event.c.tag == event.c.tag,
             start_event.c.kind == Kind.START,
-            start.c.subscription_id == pushes.c.subscription_id,
-            start.c.state.in_((State.QUEUED, State.CLAIMED)),
+            its_start_waits,
         )
+        .correlate(event, pushes)
         .exists()
     )
     return (
@@ -92,9 +102,9 @@ def _noting() -> Any:
 
 _NUMBERS: Any = bindparam("numbers", expanding=True)
 _SUBSCRIPTION = [column for column in subscriptions.c if column.name != "created_at"]
+# Without the application: SQLite would read all of its subscriptions, by the index of tokens.
 OF_USERS = select(*_SUBSCRIPTION).where(
-    subscriptions.c.user_id.in_(bindparam("user_ids", expanding=True)),
-    subscriptions.c.application_id == bindparam("application_id"),
+    subscriptions.c.user_id.in_(bindparam("user_ids", expanding=True))
 )
 ADD_EVENT = insert(events).returning(events.c.id)
 ADD_PUSH = insert(pushes)
