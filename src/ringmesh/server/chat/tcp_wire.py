@@ -167,4 +167,4 @@ class TcpWire(asyncio.Protocol):
 
     def _begin_tls(self) -> None:
         assert self._security.context is not None
-        self._tls = TlsLayer(self._security.context, self._transport.write)
+        self._tls = TlsLayer(self._security.context, self._transport)
