@@ -6,6 +6,7 @@ A user is ``{user id}-{application id}@{domain}``; a device of the user adds ``/
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -82,7 +83,7 @@ def _parse(text: str) -> JID:
     _check_part("domain", domain, _DOMAIN_REFUSED)
     if slash:
         _check_part("resource", resource, _RESOURCE_REFUSED)
-    return JID(local, domain, resource)
+    return JID(local, sys.intern(domain), resource)  # nearly all addresses have the same
 
 
 def _check_part(what: str, text: str, refused: re.Pattern[str]) -> None:

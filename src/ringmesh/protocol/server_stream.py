@@ -309,8 +309,8 @@ class ServerStream:
 
     def resumed(self, stream_id: str, jid: JID, handled: InboundCounter) -> Sequence[ServerEvent]:
         """Answer `ResumeRequested`: that stream goes on here, as this device."""
-        self._state, self._login = _State.BOUND, None
-        self._jid, self._handled = jid, handled
+        self._become(jid)
+        self._handled = handled
         attributes = {"previd": stream_id, "h": str(handled.handled)}
         return _send(Element("resumed", ns.STREAM_MANAGEMENT, attributes))
 
@@ -332,13 +332,18 @@ class ServerStream:
         if element.get("type") != "set" or bind is None or self._jid is None:
             return _send(iqs.error(element, "not-authorized", "auth"))
         try:
-            self._jid = self._jid.with_resource(bind.child_text("resource") or self._resource)
+            jid = self._jid.with_resource(bind.child_text("resource") or self._resource)
         except ProtocolError:
-            self._jid = self._jid.with_resource(self._resource)
-        self._state, self._login = _State.BOUND, None
-        jid = Element("jid", text=str(self._jid))
-        answer = iqs.result(element, Element("bind", ns.BIND, children=[jid]))
-        return (*_send(answer), Bound(self._jid))
+            jid = self._jid.with_resource(self._resource)
+        self._become(jid)
+        address = Element("jid", text=str(jid))
+        answer = iqs.result(element, Element("bind", ns.BIND, children=[address]))
+        return (*_send(answer), Bound(jid))
+
+    def _become(self, jid: JID) -> None:
+        """Be this device, and forget what only the login needed: many streams are idle for long."""
+        self._state, self._jid = _State.BOUND, jid
+        self._login, self._stream_id, self._resource = None, "", ""
 
     def _iq(self, element: Element) -> Sequence[ServerEvent]:
         if element.get("type") in ("result", "error"):

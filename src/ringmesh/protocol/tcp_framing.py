@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum, auto
+from functools import lru_cache
 
 from ringmesh.errors import ProtocolError, StanzaError
 from ringmesh.protocol import namespaces as ns
@@ -49,6 +50,7 @@ class _In(Enum):
     DECLARATION = auto()
 
 
+_NONE: list[bytes] = []  # shared, and replaced before anything is opened
 _QUOTES = {ord('"'): _In.DOUBLE_QUOTES, ord("'"): _In.SINGLE_QUOTES}
 _ENDS = {
     _In.DOUBLE_QUOTES: b'"',
@@ -73,11 +75,11 @@ class TcpFraming:
 
     def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
         self.limit = limit
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._start = 0  # of the element, or of what has not been looked at
         self._pos = 0  # how far has been looked
         self._inside = _In.TEXT
-        self._open: list[bytes] = []  # names of the stanza's open elements
+        self._open = _NONE  # names of the stanza's open elements
         self._stream_name: bytes | None = None
 
     @property
@@ -92,16 +94,25 @@ class TcpFraming:
             ProtocolError: the stream cannot be read any further; its text is the condition of the
                 stream error (RFC 6120 section 4.9.3).
         """
-        self._buffer += data
+        if self._buffer:
+            self._buffer += data
+        else:
+            self._buffer, self._open = data, []
         while self._step():
             if not self._open and self._inside is _In.TEXT and self._start < self._pos:
                 frame = bytes(self._buffer[self._start : self._pos])
                 self._start = self._pos
                 if not frame.startswith(b"<?"):
                     yield self._frame(frame)
-        if len(self._buffer) - self._start > self.limit:
+        size = len(self._buffer) - self._start
+        if size > self.limit:
             raise ProtocolError("policy-violation")
-        del self._buffer[: self._start]
+        if not size:  # many streams are silent for long: between elements they keep nothing
+            self._buffer, self._open = b"", _NONE
+        elif isinstance(self._buffer, bytearray):
+            del self._buffer[: self._start]
+        else:
+            self._buffer = bytearray(self._buffer[self._start :])
         self._pos -= self._start
         self._start = 0
 
@@ -113,7 +124,7 @@ class TcpFraming:
             return WEBSOCKET.end.encode()
         name = _stream_name(frame)
         if name is not None:
-            self._stream_name = name
+            self._stream_name = _known(name)
             return _open(frame, name)
         if self._stream_name is None:
             raise ProtocolError("bad-format")
@@ -239,6 +250,11 @@ class TcpFraming:
             case _In.DECLARATION:
                 _check_declaration(bytes(self._buffer[self._start : self._pos]))
         self._inside = _In.TEXT
+
+
+@lru_cache(maxsize=8)  # so that streams share it: they all call it the same
+def _known(name: bytes) -> bytes:
+    return name
 
 
 def _stream_name(data: bytes | bytearray, pos: int = 0) -> bytes | None:
