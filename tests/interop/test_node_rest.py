@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ringmesh.server.app import Server
 from ringmesh.server.settings import load_settings
+from tests.node import run_script
 
-SCRIPT = Path(__file__).parent / "node" / "rest.cjs"
 
-
-async def run_script(data_dir: Path) -> dict[str, Any]:
+async def run_rest(data_dir: Path) -> dict[str, Any]:
     """What the script got from a server of its own."""
     async with Server(data_dir, load_settings(port=0)) as server:
-        document = {
-            "application_id": server.application.id,
-            "auth_key": server.application.auth_key,
-            "api_url": server.url,
-            "chat_domain": server.settings.chat_domain,
-        }
-        process = await asyncio.create_subprocess_exec(
-            "node", str(SCRIPT), json.dumps(document),
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(120):
-                output, errors = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            raise
-    if process.returncode:
-        pytest.fail(errors.decode())
-    got: dict[str, Any] = json.loads(output)
-    return got
+        return await run_script(
+            "rest.cjs",
+            {
+                "application_id": server.application.id,
+                "auth_key": server.application.auth_key,
+                "api_url": server.url,
+                "chat_domain": server.settings.chat_domain,
+            },
+        )
 
 
 async def test_rest_surface(tmp_path: Path) -> None:
     """Sessions of all kinds, sign-up, log-in, searches, changes and deletion work as in the
     service that the SDK was made for; what is left out is refused in the form that it reads."""
-    got = await run_script(tmp_path)
+    got = await run_rest(tmp_path)
     one, two = got["ids"]
     assert got["application"]["user_id"] == 0
     assert got["application"]["user"] is None
@@ -90,7 +74,7 @@ async def test_rest_surface(tmp_path: Path) -> None:
 async def test_expired_session_is_renewed(tmp_path: Path) -> None:
     """The SDK's hook for ended sessions is called for a token that is worth nothing, and the
     request that met it is repeated; so it is when the user has been deleted."""
-    got = await run_script(tmp_path)
+    got = await run_rest(tmp_path)
     one, _ = got["ids"]
     assert got["expired"] == 1
     assert got["afterExpiry"] == [one]
