@@ -90,7 +90,8 @@ def stamp(stanza: CheckedStanza, from_jid: str, to: str | None = None) -> bytes:
     """The frame to forward: `from` set, `to` replaced if given, all else as the sender wrote it."""
     frame, end, attributes = stanza.frame, stanza.name_end, stanza.attributes
     if to is None and stanza.names_xmlns and "from" not in attributes:
-        return b"".join((frame[:end], _sender(from_jid), frame[end:]))
+        name = frame[:end]
+        return frame.replace(name, name + _sender(from_jid), 1)
     added = _sender(from_jid).decode()
     if to is not None:
         added += f' to="{escape_attribute(to)}"'

@@ -136,7 +136,8 @@ class Router:
         next repeat. An app that a push has started rings at once."""
         if self.watcher is not None:
             for stanza in self.watcher.ringing(device.app_id, device.user_id):
-                self._deliver(device.app_id, (device,), stanza, "")
+                self.delivered += 1
+                device.send(self._form_for(device, stanza))
 
     def route(self, sender: Device, message: CheckedStanza) -> None:
         """Deliver a message to the address in its ``to``, stamped with its sender's.
@@ -154,14 +155,26 @@ class Router:
         if message.attributes.get("type") == "headline":
             self._look_at_signal(sender, user, stanza)
 
-    def send(self, app_id: int, user: str, stanza: bytes, resource: str = "") -> None:
-        """Deliver a finished stanza to one or all devices of a user, on every node."""
+    def send(
+        self, app_id: int, user: str, stanza: bytes, resource: str = "", publish: bool = True
+    ) -> None:
+        """Deliver a finished stanza to one or all devices of a user, on every node or this one."""
         devices = self._applications.get(app_id, {}).get(user, ())
-        self._deliver(app_id, devices, stanza, resource)
-        if not devices:
-            self.dropped += 1
-        if devices or user.endswith(f"-{app_id}"):
-            self._bus.publish(user, stanza, resource)
+        legal = None
+        for device in devices:
+            if resource and device.resource != resource:
+                continue
+            self.delivered += 1
+            if device.verbatim:
+                device.send(stanza)
+            else:
+                if legal is None:
+                    legal = stanza if is_legal_form(stanza) else self._form_for(device, stanza)
+                device.send(legal)
+        if publish:
+            self.dropped += not devices
+            if devices or user.endswith(f"-{app_id}"):
+                self._bus.publish(user, stanza, resource)
 
     def send_carbons(
         self, app_id: int, user: str, stanza: bytes, sender: Device | None = None
@@ -188,23 +201,11 @@ class Router:
                 error = Element("error", "", {"type": "wait"}, [cause])
                 device.send(write(Element("message", ns.CLIENT, attributes, [error])).encode())
 
-    def _deliver(
-        self, app_id: int, devices: tuple[Device, ...], stanza: bytes, resource: str
-    ) -> None:
-        legal = None
-        for device in devices:
-            if resource and device.resource != resource:
-                continue
-            self.delivered += 1
-            if device.verbatim:
-                device.send(stanza)
-            else:
-                if legal is None:
-                    legal = stanza if is_legal_form(stanza) else self._legal(app_id, stanza)
-                device.send(legal)
-
-    def _legal(self, app_id: int, stanza: bytes) -> bytes:
-        return legal_form(stanza, self._calls.base_fields(app_id, stanza))
+    def _form_for(self, device: Device, stanza: bytes) -> bytes:
+        """What `device` can read of a stanza."""
+        if device.verbatim or is_legal_form(stanza):
+            return stanza
+        return legal_form(stanza, self._calls.base_fields(device.app_id, stanza))
 
     def _look_at_signal(self, sender: Device, to: str, stanza: bytes) -> None:
         """Remember calls; copy what ends the ringing of the sender's other devices."""
@@ -228,12 +229,11 @@ class Router:
         for device in self.online(app_id).get(user, ()):
             if device.carbons and device is not sender:
                 jid = JID.parse(device.jid)
-                copied = stanza if device.verbatim else self._legal(app_id, stanza)
-                device.send(sent_copy(copied, jid.bare(), jid))
+                device.send(sent_copy(self._form_for(device, stanza), jid.bare(), jid))
 
     def _from_bus(self, user: str, stanza: bytes, resource: str, carbon: bool) -> None:
         app_id = int(user.rpartition("-")[2])
         if carbon:
             self._copy(app_id, user, stanza, None)
             return
-        self._deliver(app_id, self.online(app_id).get(user, ()), stanza, resource)
+        self.send(app_id, user, stanza, resource, publish=False)
