@@ -82,10 +82,14 @@ class Message:
             ``message``, ``ios_badge``, ``session_id``. Otherwise the channel's own: for APNs the
             whole payload with ``aps``, for FCM the members of ``data`` (text).
         formed_for: the channel whose form the values have already (``push_type`` of an event).
+        translations: by channel, what `messages.translate` made: one for all pushes of an event.
     """
 
     values: Mapping[str, Any]
     formed_for: Channel | None = None
+    translations: dict[Channel, Any] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

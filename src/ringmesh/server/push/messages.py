@@ -126,12 +126,19 @@ class Translated:
 
 
 def translate(message: Message, channel: Channel) -> Translated:
-    """Put a message into a channel's form.
+    """Put a message into a channel's form, once.
 
     Raises:
         RequestError: 422, it cannot be sent there: too large, a value of the wrong kind, a name
             that the channel keeps for itself, or the end of a call as a VoIP push.
     """
+    known: Translated | None = message.translations.get(channel)
+    if known is None:
+        known = message.translations[channel] = _translate(message, channel)
+    return known
+
+
+def _translate(message: Message, channel: Channel) -> Translated:
     if message.formed_for is not None:
         if message.formed_for is not channel:
             _refuse(f"has the form of {message.formed_for}, not of {channel}")
