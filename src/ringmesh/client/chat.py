@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from urllib.request import getproxies
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from ringmesh.client.config import CubeChatConnectionSettings
+from ringmesh.client.network_reach import ServerAddress
 from ringmesh.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -151,8 +154,19 @@ class Chat:
         """The device's part of our address, once bound."""
         return self._jid.resource if self._jid else None
 
-    async def open(self, timeout: float) -> None:
-        """Connect, authenticate, and resume or bind, within so many seconds.
+    @property
+    def server(self) -> ServerAddress | None:
+        """Where the server was reached; None before, and when a proxy may be in between."""
+        if self._socket is None or getproxies():
+            return None
+        transport = self._socket.transport
+        address = transport.get_extra_info("peername")
+        used = transport.get_extra_info("socket")
+        return None if address is None or used is None else ServerAddress(used.family, address)
+
+    async def open(self, timeout: float, sock: socket.socket | None = None) -> None:
+        """Connect, or take this connected `sock`, authenticate, and resume or bind, within so many
+        seconds.
 
         Raises `AuthenticationError`, or `ConnectionFailedError` for everything else.
         """
@@ -168,6 +182,7 @@ class Chat:
                     close_timeout=CLOSE_TIMEOUT,
                     max_size=MAX_RECEIVED_BYTES,
                     logger=_socket_logger,
+                    sock=sock,
                 )
                 await self._negotiate(self._socket)
         except (OSError, WebSocketException) as error:  # TimeoutError is an OSError

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from ringmesh.client.broadcast import Broadcast
 from ringmesh.client.chat import Chat, ChatListener, ChatLogin, Outgoing, outgoing
 from ringmesh.client.config import CubeChatConnectionSettings, Endpoints
 from ringmesh.client.models import CubeSession
+from ringmesh.client.network_reach import ServerAddress, reach
 from ringmesh.client.reconnect import ExponentialBackoff, ReconnectPolicy
 from ringmesh.client.rest import RestClient
 from ringmesh.errors import (
@@ -42,6 +44,10 @@ MAX_SEEN = 512
 FIRST_ATTEMPT, LONGER_ATTEMPT = 3.0, 2.0
 """Seconds for the first attempt to come back, and more for each further one: an attempt that began
 while the network was dead would wait long for its next packet."""
+
+KNOCKING = 30.0
+"""Seconds for which an urgent attempt knocks at the server's last address before it asks for the
+address anew."""
 
 UNIQUE_ID = 16
 """Characters of a message id that no SDK gives to two messages."""
@@ -82,6 +88,8 @@ class CubeChatConnection:
             come back in time, or we did not.
         on_lost: called when it is down and will be made anew.
         on_restored: called when it is up again after it was lost.
+        urgent: asked whether somebody waits for signals, as in a call: then an attempt to come back
+            goes through as soon as the network does, at the price of a few packets per second.
         error: why the connection is down, None while it is up.
     """
 
@@ -98,6 +106,7 @@ class CubeChatConnection:
         self.on_undelivered: Callable[[int, Signal], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.on_restored: Callable[[], None] | None = None
+        self.urgent: Callable[[], bool] = lambda: False
         self.error: RingmeshError | None = None
         self._rest = rest
         self._endpoints = endpoints
@@ -113,6 +122,7 @@ class CubeChatConnection:
         self._leaving = False
         self._chat: Chat | None = None
         self._before: Chat | None = None
+        self._server: ServerAddress | None = None
         self._attempt: asyncio.Task[Chat] | None = None
         self._proof: asyncio.Task[None] | None = None
         self._seen: OrderedDict[tuple[int, str], None] = OrderedDict()
@@ -308,6 +318,7 @@ class CubeChatConnection:
     async def _use(self, chat: Chat, first: asyncio.Future[None]) -> None:
         """Serve one connection until it ends."""
         self._chat = chat
+        self._server = chat.server
         self.error = None
         self._set_state(CubeChatConnectionState.READY)
         if not self._active:
@@ -357,8 +368,20 @@ class CubeChatConnection:
         listener = ChatListener(signal=self._receive, undelivered=self._undelivered)
         url = self._endpoints.chat_url
         chat = Chat(url, self._login(), self._settings, listener, self._before)
-        await chat.open(timeout)
+        await chat.open(timeout, await self._reach())
         return chat
+
+    async def _reach(self) -> socket.socket | None:
+        """A TCP connection, where nobody can wait for the next attempt."""
+        if self._server is None or not self.urgent():
+            return None
+        try:
+            async with asyncio.timeout(KNOCKING):
+                return await reach(self._server)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise ConnectionFailedError(f"cannot reach the chat server: {error}") from error
 
     def _login(self) -> ChatLogin:
         session = self._session()

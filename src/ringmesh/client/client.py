@@ -111,6 +111,7 @@ class P2PClient:
         self._chat.on_signal = self.receive_signal
         self._chat.on_lost = self._chat_lost
         self._chat.on_restored = self._chat_restored
+        self._chat.urgent = self._in_call
         await self._services.peers.ice_servers()
 
     async def close(self) -> None:
@@ -224,6 +225,11 @@ class P2PClient:
                 if moved
                 else self._book.network_is_back(now, regather=True)
             )
+
+    def _in_call(self) -> bool:
+        return self._book is not None and any(
+            call.end_reason is None for call in self._book.calls.values()
+        )
 
     def _chat_lost(self) -> None:
         if self._book is not None:
