@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from ringmesh.server.chat.tls_layer import TlsLayer
 from tests.chat.host import DOMAIN, LIMIT, signal, user
-from tests.chat.tcp import HEADER, TcpHost, client_context, tcp_running
+from tests.chat.tcp import HEADER, TcpHost, client_context, server_context, tcp_running
 
 STARTTLS = '<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>'
 PLAIN = (
@@ -101,6 +103,22 @@ async def line(port: str) -> AsyncIterator[tuple[TcpHost, Line]]:
         yield tcp, Line(reader, writer)
 
 
+class Recorder(asyncio.WriteTransport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        taken, self.written = self.written, b""
+        return taken
+
+
 STEP_BY_STEP = ((HEADER, FEATURES), (PLAIN, SUCCESS), (HEADER, FEATURES), (BIND, BOUND))
 AT_ONCE = ((HEADER + PLAIN, SUCCESS), (HEADER + BIND, BOUND))
 
@@ -153,3 +171,36 @@ async def test_header_and_features_come_in_one_record() -> None:
         heard = await client.say(HEADER.replace(DOMAIN, host), "<stream:stream ")
         assert f'from="{host}"' in heard
         assert heard.endswith(FEATURES)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_tls_may_come_in_any_pieces(size: int) -> None:
+    """Handshake, data and goodbye, cut where the network likes."""
+    transport = Recorder()
+    layer = TlsLayer(server_context(), transport)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context().wrap_bio(incoming, outgoing, server_hostname=DOMAIN)
+
+    def pass_on() -> bytes:
+        data = outgoing.read()
+        pieces = [data[i : i + size] for i in range(0, len(data), size)]
+        return b"".join([layer.receive(piece) for piece in pieces])
+
+    for _ in range(2):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        assert pass_on() == b""
+        incoming.write(transport.take())
+    text = bytes(range(256)) * 100
+    client.write(text)
+    assert pass_on() == text
+    layer.send(text)
+    incoming.write(transport.take())
+    heard = b""
+    while len(heard) < len(text):
+        heard += client.read(65_536)
+    assert heard == text
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.unwrap()
+    with pytest.raises(ssl.SSLError):
+        pass_on()

@@ -114,6 +114,10 @@ const commands = {
   typing({ user }) { chat.sendIsTypingStatus(user); },
   delivered(status) { chat.sendDeliveredStatus(status); },
   read(status) { chat.sendReadStatus(status); },
+  privacy({ method, value }) {
+    chat.privacylist[method](value)
+      .then((result) => say('privacy', { result }), (error) => say('privacy', { error }));
+  },
   async quit() { await chat.disconnect(); process.exit(0); },
 };
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
@@ -136,6 +136,23 @@ async def test_messages_pass_between_online_users(in_node: InNode, transport: st
     assert (await one.event("read"))["messageId"] == sent
     await other.do("typing", user=one.user_id)
     assert (await one.event("typing"))["userId"] == other.user_id
+
+
+async def test_privacy_lists_are_refused_and_nobody_waits(in_node: InNode) -> None:
+    """The SDK waits for answers for ever. There are no lists, and none is said to be made."""
+    client = await in_node("ws")
+
+    async def ask(method: str, value: object = None) -> dict[str, Any]:
+        await client.do("privacy", method=method, value=value)
+        return await client.event("privacy")
+
+    blocking = {"name": "l", "items": [{"user_id": 1, "action": "deny", "mutualBlock": True}]}
+    for method, value in (
+        ("create", blocking), ("update", blocking), ("delete", "l"), ("setAsDefault", "l"),
+    ):  # fmt: skip
+        assert "error" in await ask(method, value)
+    assert (await ask("getList", "l"))["result"]["items"] == []
+    assert (await ask("getNames"))["result"] == {"default": None, "active": None, "names": []}
 
 
 @pytest.mark.parametrize("transport", ["starttls", "xmpps"])

@@ -40,6 +40,8 @@ def stateless_answer(iq: Element) -> Element:
             return result(iq)
         case ns.ROSTER, "query" if iq.get("type") == "get":
             return result(iq, Element("query", ns.ROSTER))
+        case ns.PRIVACY, "query" if iq.get("type") == "get" and not child.children:
+            return result(iq, Element("query", ns.PRIVACY))  # there are no lists
         case ns.DISCO_INFO, "query":
             return result(iq, _disco_info())
         case ns.DISCO_ITEMS, "query":

@@ -15,6 +15,7 @@ FORWARD = "urn:xmpp:forward:0"  # XEP-0297
 PING = "urn:xmpp:ping"  # XEP-0199
 LAST_ACTIVITY = "jabber:iq:last"  # XEP-0012
 ROSTER = "jabber:iq:roster"  # RFC 6121
+PRIVACY = "jabber:iq:privacy"  # XEP-0016
 DISCO_INFO = "http://jabber.org/protocol/disco#info"  # XEP-0030
 DISCO_ITEMS = "http://jabber.org/protocol/disco#items"
 MOBILE = "http://tigase.org/protocol/mobile#v2"
