@@ -1,3 +1,4 @@
+import {fileURLToPath} from 'node:url';
 import {defineConfig} from 'vite';
 import {licences} from './licences.ts';
 
@@ -14,6 +15,8 @@ const worker = {
 
 export default defineConfig(({mode}) => mode === 'worker' ? {build: worker} : {
   base: './',
+  // The SDK's XMPP packages bring Node's whole emitter, and use little of it.
+  resolve: {alias: [{find: /^events$/, replacement: fileURLToPath(new URL('src/events.ts', import.meta.url))}]},
   build: {
     outDir: '../src/ringmesh/server/page',
     emptyOutDir: true,

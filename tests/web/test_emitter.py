@@ -1,0 +1,18 @@
+"""The emitter that the page has in the place of the npm package `events`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WEB = HERE.parents[1] / "web"
+CASES = 3000
+LIMIT = 120.0  # seconds
+
+
+def test_the_emitter_does_what_the_package_does() -> None:
+    """Whatever the SDK's packages do with it, both tell of the same, errors included."""
+    compare = ["node", str(HERE / "compare_emitters.mjs"), str(WEB), str(CASES)]
+    done = subprocess.run(compare, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
