@@ -11,7 +11,7 @@ import {sdk} from './sdk';
 import {Server, type User} from './server';
 import {displayName, Problem, problemText, t, type ProblemCode} from './texts';
 import {CallScreen} from './ui/call-screen';
-import {h} from './ui/dom';
+import {closeDialogs, h} from './ui/dom';
 import {showEnd} from './ui/ended';
 import {openIncoming, type Incoming} from './ui/incoming';
 import {notice, setBanner} from './ui/notices';
@@ -21,6 +21,8 @@ import {signInScreen} from './ui/sign-in';
 
 /** How long after an answer in a notification the call may take to ring here: callers repeat it. */
 const EXPECTED_MS = 15_000;
+/** A call that connects at once is drawn when it has: to draw takes as long, and both want the same thread. */
+const HEAD_START_MS = 300;
 
 export class App {
   readonly server = new Server();
@@ -155,7 +157,7 @@ export class App {
   }
 
   #ring(call: Call): void {
-    for (const box of document.querySelectorAll('dialog')) box.close();
+    closeDialogs();
     call.on('end', () => {
       this.#incoming = undefined;
       void this.#bell.silence(call);
@@ -165,7 +167,13 @@ export class App {
     this.#incoming = openIncoming(call, this.#face, (media) => {
       void this.#bell.silence(call);
       void call.accept(media);
-      this.#showCall(call);
+      const show = () => {
+        stop();
+        clearTimeout(timer);
+        if (call.phase === 'running') this.#showCall(call);
+      };
+      const stop = call.on('change', () => call.connectedAt && show());
+      const timer = setTimeout(show, HEAD_START_MS);
     });
     const expected = this.#expected?.sessionId === call.id ? this.#expected : undefined;
     this.#expected = undefined;
@@ -174,11 +182,12 @@ export class App {
   }
 
   #showCall(call: Call): void {
+    closeDialogs();
     this.#people?.close();
     const screen = (this.#callScreen = new CallScreen(call, this.server.account!.user));
     const video = call.video;
     call.on('end', () => {
-      for (const box of document.querySelectorAll('dialog')) box.close();
+      closeDialogs();
       screen.close();
       this.#callScreen = undefined;
       play('ended');

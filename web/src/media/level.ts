@@ -14,7 +14,14 @@ export class LevelMeter {
   readonly #analyser: AnalyserNode;
   readonly #samples: Float32Array<ArrayBuffer>;
 
-  constructor(readonly track: MediaStreamTrack) {
+  /** The one there is if it listens to this track; else a new one in its place. */
+  static of(track: MediaStreamTrack, meter: LevelMeter | undefined): LevelMeter {
+    if (meter?.track === track) return meter;
+    meter?.close();
+    return new LevelMeter(track);
+  }
+
+  private constructor(readonly track: MediaStreamTrack) {
     const audio = audioContext();
     this.#analyser = new AnalyserNode(audio, {fftSize: 512});
     this.#samples = new Float32Array(this.#analyser.fftSize);

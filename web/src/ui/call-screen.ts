@@ -90,7 +90,6 @@ export class CallScreen {
       () => clearInterval(levels),
       () => clearInterval(figures),
     );
-    void this.#drawSwitch();
   }
 
   close(): void {
@@ -129,10 +128,6 @@ export class CallScreen {
   #drawSelf(): void {
     const media = this.#media;
     if (this.#selfVideo.srcObject !== media.stream) this.#selfVideo.srcObject = media.stream;
-    if (this.#meter?.track !== media.audioTrack) {
-      this.#meter?.close();
-      this.#meter = new LevelMeter(media.audioTrack);
-    }
     relabel(this.#mic, media.micOn ? Mic : MicOff, media.micOn ? t.call.muteMic : t.call.unmuteMic);
     relabel(this.#camera, media.cameraOn ? Video : VideoOff, media.cameraOn ? t.call.cameraOff : t.call.cameraOn);
     relabel(this.#share, media.sharing ? MonitorX : MonitorUp, media.sharing ? t.call.stopSharing : t.call.share);
@@ -154,7 +149,8 @@ export class CallScreen {
 
   #showLevels(): void {
     for (const tile of this.#tiles.values()) tile.showLevel();
-    this.#selfLevel.show(this.#media.micOn ? this.#meter?.level() ?? 0 : 0);
+    this.#meter = LevelMeter.of(this.#media.audioTrack, this.#meter);
+    this.#selfLevel.show(this.#media.micOn ? this.#meter.level() : 0);
   }
 
   async #takeFigures(): Promise<void> {

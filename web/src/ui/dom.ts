@@ -69,6 +69,10 @@ export function dialog(label: string, kind: string, content: Node[], onclose: ()
   return element;
 }
 
+export function closeDialogs(): void {
+  for (const box of document.querySelectorAll('dialog')) box.close();
+}
+
 export interface Level {
   element: HTMLElement;
   show(level: number): void;

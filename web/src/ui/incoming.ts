@@ -17,7 +17,7 @@ export interface Incoming {
   accept(): void;
 }
 
-export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia) => void): Incoming {
+export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia) => unknown): Incoming {
   const caller = call.caller!;
   const others = [...call.people.values()].filter((person) => person !== caller).map(({name}) => name);
   const title = document.title;
@@ -41,8 +41,7 @@ export function openIncoming(call: Call, face: Face, accept: (media: LocalMedia)
     const ready = await openMedia(camera);
     if (call.phase !== 'ringing') return ready.close();
     if (!camera) await ready.setCamera(false, {once: true});
-    box.close();
-    accept(ready);
+    accept(ready); // closes the dialog
   };
   const kind = h('p', {class: 'incoming-kind'}, call.video ? t.incoming.kind.video : t.incoming.kind.audio,
     others.length > 0 && ` ${t.incoming.with(others)}`);

@@ -34,16 +34,18 @@ export class SelfView {
     this.media = media;
     this.#video.srcObject = media.stream;
     this.#stop.push(media.on('change', () => this.#draw()));
-    this.#timer = window.setInterval(() => this.#level.show(media.micOn ? this.#meter?.level() ?? 0 : 0), LEVEL_MS);
+    this.#timer = window.setInterval(() => this.#showLevel(), LEVEL_MS);
     this.#draw();
+  }
+
+  #showLevel(): void {
+    const media = this.media!;
+    this.#meter = LevelMeter.of(media.audioTrack, this.#meter);
+    this.#level.show(media.micOn ? this.#meter.level() : 0);
   }
 
   #draw(): void {
     const media = this.media!;
-    if (this.#meter?.track !== media.audioTrack) {
-      this.#meter?.close();
-      this.#meter = new LevelMeter(media.audioTrack);
-    }
     relabel(this.#mic, media.micOn ? Mic : MicOff, media.micOn ? t.call.muteMic : t.call.unmuteMic);
     relabel(this.#camera, media.cameraOn ? Video : VideoOff, media.cameraOn ? t.call.cameraOff : t.call.cameraOn);
     set(this.#mic, 'data-off', !media.micOn);

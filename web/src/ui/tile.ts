@@ -43,11 +43,6 @@ export class Tile {
       this.video.srcObject = person.stream;
       void this.#play();
     }
-    const [sound] = person.stream?.getAudioTracks() ?? [];
-    if (sound && this.#meter?.track !== sound) {
-      this.#meter?.close();
-      this.#meter = new LevelMeter(sound);
-    }
     const state = t.call.states[person.state];
     const reason = person.reason ? t.call.reasons[person.reason] : '';
     set(this.element, 'data-state', person.state);
@@ -63,7 +58,10 @@ export class Tile {
   }
 
   showLevel(): void {
-    if (this.#meter && this.person.state === 'connected') this.#level.show(this.#meter.level());
+    const [sound] = this.person.stream?.getAudioTracks() ?? [];
+    if (!sound || this.person.state !== 'connected') return;
+    this.#meter = LevelMeter.of(sound, this.#meter);
+    this.#level.show(this.#meter.level());
   }
 
   showFigures(sample: Sample): void {
