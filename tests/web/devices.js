@@ -47,11 +47,11 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 fake.fragments = () => fake.peers
   .filter(({signalingState, localDescription}) => signalingState !== 'closed' && localDescription)
   .map(({localDescription}) => /a=ice-ufrag:(\S+)/.exec(localDescription.sdp)[1]);
-// Let a connection look as if it were in this state until it is renegotiated.
-fake.pretend = (peer, state) => {
+// Let a connection look as if it were in this state until it is renegotiated, or for good.
+fake.pretend = (peer, state, forGood = false) => {
   Object.defineProperty(peer, 'iceConnectionState', {value: state, configurable: true});
   peer.dispatchEvent(new Event('iceconnectionstatechange'));
-  peer.addEventListener('signalingstatechange', () => delete peer.iceConnectionState, {once: true});
+  if (!forGood) peer.addEventListener('signalingstatechange', () => delete peer.iceConnectionState, {once: true});
 };
 
 const deviceInfo = (kind, deviceId) => ({kind, deviceId, label: deviceId, groupId: ''});

@@ -76,6 +76,32 @@ async def test_a_guest_with_markup_for_a_name(pages: Pages, account: Account) ->
     await expect(guest.ended).to_contain_text("Declined")
 
 
+async def test_names_of_any_length(pages: Pages, account: Account) -> None:
+    """10,000 characters are refused where one enters; the longest names that there can be, in one
+    word, leave every button where it can be pressed."""
+    guest = await pages.open(viewport={"width": 390, "height": 844})
+    await guest.page.get_by_role("radio", name="Guest").check()
+    field = guest.page.get_by_label("Your name")
+    for name, refused in (("W" * 10_000, True), ("W" * 255, False)):
+        await field.fill(name)
+        await guest.button("Enter as a guest").click()
+        await expect(guest.page.get_by_text("That is too long.")).to_have_count(int(refused))
+    await guest.at_people()
+    other = await pages.sign_in(await account(), viewport={"width": 390, "height": 844})
+    await expect(other.page.locator(".row-name", has_text="W" * 59 + "…")).to_be_visible()
+    await guest.call(other.login)
+    await expect(other.incoming.locator(".self-view")).to_be_visible()
+    for name in ("Decline", "Without camera", "Accept"):
+        await expect(other.incoming.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    await other.accept()
+    await guest.at_call()
+    for person in (guest, other):
+        await expect(person.button("Hang up")).to_be_in_viewport(ratio=1)
+        wide = "document.documentElement.scrollWidth > innerWidth"
+        assert not await person.page.evaluate(wide)
+    await other.hang_up()
+
+
 async def test_the_list_follows_who_is_online(pages: Pages, account: Account) -> None:
     """People appear when they come and go when they leave; search also finds who is away."""
     me = await pages.sign_in(await account())

@@ -85,3 +85,22 @@ async def test_a_call_without_a_network_path_fails(pages: Pages, account: Accoun
     await alice.button("Start video call").click()
     await bob.accept()
     await alice.talks_with(bob)
+
+
+async def test_a_connection_that_does_not_come_back(pages: Pages, account: Account) -> None:
+    """One sees that a new path is sought; after a minute of that the call fails, with the reason,
+    and the other side is told."""
+    alice = await pages.sign_in(await account())
+    bob = await pages.sign_in(await account())
+    await alice.page.clock.install()
+    await alice.call(bob.login)
+    await bob.accept()
+    await alice.at_call()
+    await alice.fake("pretend(fake.peers.at(-1), 'disconnected', true)")
+    await alice.state(bob.user_id, "reconnecting")
+    await expect(alice.tile(bob.user_id)).to_contain_text("Reconnecting")
+    await later(alice, 50)
+    await alice.state(bob.user_id, "reconnecting")
+    await later(alice, 25)
+    await expect(alice.ended).to_contain_text("Failed: the connection was lost")
+    await expect(bob.ended).to_contain_text("Left")
