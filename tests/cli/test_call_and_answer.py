@@ -162,19 +162,24 @@ async def test_busy(shell: Shell) -> None:
 
 
 async def test_group(shell: Shell) -> None:
-    """Two people are called at once; each is recorded to a file of his own."""
+    """Two people are called at once; each is recorded to a file of his own, and all to one."""
     for login in ("bob", "carol"):
         answering = await shell.start("answer", "--once", login=login)
         await answering.says("waiting for calls")
-    record = shell.folder / "all.mkv"
+    record, grid = shell.folder / "all.mkv", shell.folder / "grid.mkv"
     code, output = await shell.run(
-        *("call", "bob", "carol", "--duration", "2", "--record", str(record), "--json"),
+        *("call", "bob", "carol", "--duration", "2", "--json"),
+        *("--record", str(record), "--record-all", str(grid)),
         login="alice",
     )
     assert code == ExitCode.OK
     assert [person["login"] for person in json.loads(output)["people"]] == ["bob", "carol"]
     for name in ("all-bob.mkv", "all-carol.mkv"):
         assert pictures(shell.folder / name)
+    with av.open(grid) as container:
+        shown = [VideoFrame.from_av(frame) for frame in container.decode(video=0)]
+    assert {(frame.width, frame.height) for frame in shown} == {(1280, 720)}
+    assert any(frame.luma().max() > 200 for frame in shown)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,14 @@ def call(
             "a file of their own, FILE-login.",
         ),
     ] = None,
+    record_all: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="Record everybody in the call, us too: one .mkv, .webm or .mp4 with a grid and "
+            "the sound of all, or a folder with a file of each person.",
+        ),
+    ] = None,
     duration: Annotated[
         float | None,
         typer.Option(
@@ -118,6 +126,7 @@ def call(
         devices=DeviceOptions(camera=camera, microphone=microphone, speakers=speakers),
         screen=screen,
         record=record,
+        record_all=record_all,
         duration=duration,
         report=report,
     )

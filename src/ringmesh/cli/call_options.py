@@ -31,6 +31,7 @@ class CallOptions:
     devices: DeviceOptions
     screen: str | None
     record: Path | None
+    record_all: Path | None
     duration: float | None
     report: Path | None
 

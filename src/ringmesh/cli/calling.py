@@ -55,12 +55,15 @@ async def _talk(
     await prepare(session, stream, options.devices)
     if options.screen is not None:
         await session.start_screen_sharing(options.screen)
+    recording = None if options.record_all is None else session.record(options.record_all)
     monitor = CallMonitor(session, names, record=options.record, changed=display.update)
     interrupted = asyncio.Event()
     with on_interrupt(interrupted.set), display.call(monitor.summary):
         display.say(f"Calling {', '.join(names.values())}; press Ctrl-C to hang up")
         await session.start_call()
         await monitor.follow(interrupted.wait(), _all_is_said(session, options, stream))
+    if recording is not None:
+        await recording.stop()
     display.summary(monitor.summary)
     if options.report is not None:
         session.report(names).write(options.report)
