@@ -35,7 +35,7 @@ from ringmesh.server.data_folder import open_push
 from ringmesh.server.push.keys import save_table
 from ringmesh.server.store.schema import subscriptions, users
 
-PORT = 18091
+PORT = 18097
 PAIRS = 50
 SIGNAL_RATE = 500
 CROWD = 10_000

@@ -61,6 +61,7 @@ Choose: TypeAlias = Callable[[list[Subscription]], Sequence[Subscription]]
 _T = TypeVar("_T")
 _BATCH = 500
 _SLICE = 100
+_READ_AT_ONCE = 25  # rows become values under the interpreter's lock, which is slow
 _MAYBE_SHOWN = (State.CLAIMED, State.DELIVERED)
 
 
@@ -196,7 +197,7 @@ class PushStore:
         """The same for thousands of users, in slices: nobody who wants to write, or to run, waits
         for all of it. What is in goes out; if the process dies, the rest does not."""
         found: list[Subscription] = []
-        for some in _batches(user_ids, _SLICE):
+        for some in _batches(user_ids, _READ_AT_ONCE):
             found += await asyncio.to_thread(self._find, event.application_id, some, environment)
         recipients = await asyncio.to_thread(choose, found)
         values = event_columns(event)
