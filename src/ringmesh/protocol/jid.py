@@ -73,7 +73,7 @@ def user_jid(user_id: int, app_id: int | str, domain: str) -> JID:
     return JID.parse(f"{user_id}-{app_id}@{domain}")
 
 
-@lru_cache(maxsize=4096)  # signals repeat the same few addresses
+@lru_cache(maxsize=256)  # a login and its signals repeat the same few addresses
 def _parse(text: str) -> JID:
     bare, slash, resource = text.partition("/")
     local, at, domain = bare.rpartition("@")
