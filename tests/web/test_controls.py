@@ -190,3 +190,19 @@ async def test_ring_tone(pages: Pages, account: Account) -> None:
     await bob.accept()
     await alice.at_call()
     await expect(bob.page).to_have_title("Ringmesh")
+
+
+async def test_three_people_on_a_laptop(pages: Pages, account: Account) -> None:
+    """Tiles are as wide as pictures, two in a row, rather than three narrow ones side by side."""
+    alice = await pages.sign_in(await account(), viewport={"width": 1366, "height": 768})
+    for name in (await account(), await account()):
+        await alice.page.get_by_role("searchbox").fill(name)
+        await alice.choose(name)
+    await alice.button("Video call").click()
+    await alice.button("Start video call").click()
+    await expect(alice.page.locator(".tile")).to_have_count(3)
+    shapes: list[float] = await alice.page.locator(".tile").evaluate_all(
+        "tiles => tiles.map(({clientWidth, clientHeight}) => clientWidth / clientHeight)"
+    )
+    assert all(1.3 < shape < 2.4 for shape in shapes), shapes
+    await alice.hang_up()

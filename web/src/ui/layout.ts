@@ -9,7 +9,7 @@ export function columnsFor(count: number, width: number, height: number): number
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
     const shape = Math.log(width / columns / (height / rows) / WANTED);
-    const cost = Math.abs(shape) + 0.3 * (columns * rows - count);
+    const cost = Math.abs(shape) + 0.1 * (columns * rows - count);
     if (cost < least) [best, least] = [columns, cost];
   }
   return best;
