@@ -124,7 +124,7 @@ def _plain_message() -> re.Pattern[bytes]:
     """
     characters = rb"[\t\n\r -%'-;=?-~]*+"
     # Ends of SDP lines come first: the order is a third of the time that an offer takes.
-    reference = rb"&(?:#(?:x[AaDd]|1[03]|9)|amp|lt|gt|quot|apos);"
+    reference = rb"&(?:#xD|amp|lt|gt|quot|apos|#(?:x[Aad]|1[03]|9));"
     text = rb"%b(?:%b%b)*+" % (characters, reference, characters)
     xmlns = rb'(?: xmlns="%b")?+' % ns.CLIENT.encode()
     forged = rb"(?!sent[ />])"  # carbons come from servers only
