@@ -8,6 +8,9 @@ take turns:
 * devices: a virtual camera that shows the same pictures, a microphone with echo cancellation, noise
   suppression and gain control, and speakers, on a PulseAudio server of the benchmark's own.
 
+A third turn, libraries, runs two processes that do not call: PyAV, miniaudio and pywebrtc-audio on
+the same devices, with what they give dropped. Whatever the engine, that much comes on top.
+
 Beeps are played to the microphone. Their delay until they leave the speakers is measured in the
 sound server; what the server itself needs to bring them to the microphone is subtracted. Beside it:
 the delay from the engine's input to its output, and that of a plain recorder whose output is piped
@@ -25,6 +28,7 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -89,9 +93,9 @@ def delays(before: list[float], after: list[float]) -> list[float]:
     return [delay for delay in found if delay < 1 - EARLY]
 
 
-async def start(url: str, login: str, *others: str) -> tuple[Process, int]:
+async def start(module: str, *arguments: str) -> tuple[Process, int]:
     """A side, and its id."""
-    command = [sys.executable, "-m", "benchmarks.media_chain.person", url, login, *others]
+    command = [sys.executable, "-m", f"benchmarks.media_chain.{module}", *arguments]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     return process, (await answer(process))["id"]
 
@@ -137,25 +141,44 @@ async def measure_server(seconds: float) -> float:
 
 async def measure(url: str, kind: str, seconds: float) -> tuple[float, float, float]:
     """A call of this kind: cores of a side, seconds of delay, pictures per second."""
-    callee, callee_id = await start(url, "callee", kind)
-    caller, _ = await start(url, "caller", kind, str(callee_id))
+    callee, callee_id = await start("person", url, "callee", kind)
+    caller, _ = await start("person", url, "caller", kind, str(callee_id))
     sides = (caller, callee)
     await asyncio.sleep(SETTLE)
     recordings = await Recordings.start() if kind == "devices" else None
-    for side in sides:
-        assert side.stdin is not None
-        side.stdin.write(f"{seconds}\n".encode())
-    found = [await answer(side) for side in sides]
+    found = await ask(sides, seconds)
     if recordings is not None:
         delay = await recordings.delay()
     else:
         delay = statistics.median(delays(found[0]["sent"], found[1]["heard"]))
+    await end(sides)
+    cores = statistics.mean(side["cores"] for side in found)
+    return cores, delay, statistics.mean(side["pictures"] for side in found)
+
+
+async def measure_libraries(seconds: float) -> float:
+    """Cores of a process that has the devices and no call."""
+    sides = [(await start("libraries", login))[0] for login in ("caller", "callee")]
+    await asyncio.sleep(1)
+    found = await ask(sides, seconds)
+    await end(sides)
+    return statistics.mean(side["cores"] for side in found)
+
+
+async def ask(sides: Sequence[Process], seconds: float) -> list[dict[str, Any]]:
+    """What they find in this time."""
+    for side in sides:
+        assert side.stdin is not None
+        side.stdin.write(f"{seconds}\n".encode())
+    return [await answer(side) for side in sides]
+
+
+async def end(sides: Sequence[Process]) -> None:
+    """Let them end."""
     for side in sides:
         assert side.stdin is not None
         side.stdin.close()
         await side.wait()
-    cores = statistics.mean(side["cores"] for side in found)
-    return cores, delay, statistics.mean(side["pictures"] for side in found)
 
 
 async def play(sink: str) -> None:
@@ -177,7 +200,7 @@ async def play(sink: str) -> None:
 async def main(seconds: float, rounds: int) -> None:
     """Measure and print the table."""
     figures: dict[str, list[tuple[float, float, float]]] = {"engine": [], "devices": []}
-    server = []
+    server, libraries = [], []
     with tempfile.TemporaryDirectory() as folder:
         sound = SoundServer(Path(folder))
         await sound.start()
@@ -194,6 +217,7 @@ async def main(seconds: float, rounds: int) -> None:
             async with serving(Path(folder) / "server", 18092) as url:
                 for _ in range(rounds):
                     server.append(await measure_server(seconds))
+                    libraries.append(await measure_libraries(seconds))
                     for kind, found in figures.items():
                         found.append(await measure(url, kind, seconds))
         finally:
@@ -201,21 +225,31 @@ async def main(seconds: float, rounds: int) -> None:
                 player.cancel()
             await asyncio.gather(*players, return_exceptions=True)
             await sound.kill()
-    print_table(figures, server)
+    print_table(figures, libraries, server)
 
 
-def print_table(figures: dict[str, list[tuple[float, float, float]]], server: list[float]) -> None:
+def print_table(
+    figures: dict[str, list[tuple[float, float, float]]],
+    libraries: list[float],
+    server: list[float],
+) -> None:
     """Both kinds, and what the devices add."""
     print("| | cores of a side | delay of sound, ms | pictures/s |")
     print("|---|---|---|---|")
     for kind, found in figures.items():
         cores, delay, pictures = (statistics.median(column) for column in zip(*found, strict=True))
         print(f"| {kind} | {cores:.3f} | {delay * 1000:.0f} | {pictures:.1f} |")
+    print(f"| libraries | {statistics.median(libraries):.3f} | | |")
     print(f"| sound server | | {statistics.median(server) * 1000:.0f} | |")
     pairs = list(zip(figures["engine"], figures["devices"], strict=True))
     ratio = statistics.median(devices[0] / engine[0] for engine, devices in pairs)
     added = statistics.median(devices[1] - engine[1] for engine, devices in pairs)
     print(f"CPU: {ratio:.2f} times the engine alone; aim: at most {MOST_CPU}")
+    floor = (engine[0] + bare for (engine, _), bare in zip(pairs, libraries, strict=True))
+    above = statistics.median(
+        devices[0] / least for (_, devices), least in zip(pairs, floor, strict=True)
+    )
+    print(f"CPU: {above:.2f} times the engine and the libraries")
     ours = added - statistics.median(server)
     print(f"delay: {added * 1000:.0f} ms more than the engine; aim: at most {MOST_DELAY * 1000:g}")
     print(f"delay: {ours * 1000:.0f} ms more than the engine and the sound server")

@@ -25,15 +25,18 @@ from ringmesh.media.sources import PacedSource
 CAMERA = "testsrc2=size=640x360:rate=25"
 BLOCK = SAMPLE_RATE // 100
 BEEP_SECONDS = 0.1
+NOISE = 30
+"""Of int16, on average: no microphone is without, and digital silence costs Opus less."""
+
 LOUD = 2000
 """Of int16: where a beep begins."""
 
 
 def beep_second() -> np.ndarray[Any, np.dtype[np.int16]]:
-    """A second that begins with a beep."""
-    samples = np.zeros(SAMPLE_RATE)
+    """A second of quiet noise that begins with a beep."""
+    samples = np.random.default_rng(1).normal(0, NOISE, SAMPLE_RATE)
     count = round(BEEP_SECONDS * SAMPLE_RATE)
-    samples[:count] = 12_000 * np.sin(2 * np.pi * 1000 / SAMPLE_RATE * np.arange(count))
+    samples[:count] += 12_000 * np.sin(2 * np.pi * 1000 / SAMPLE_RATE * np.arange(count))
     return samples.astype(np.int16)
 
 

@@ -38,6 +38,9 @@ class AudioConverter:
 
     def convert(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         """Whole blocks that are ready after this one."""
+        if len(frame.samples) == self._block and not len(self._rest) and self._fits(frame):
+            yield frame  # what engines and devices deliver
+            return
         end = frame.timestamp + frame.duration
         samples = self._resampled(frame)
         if len(self._rest):
@@ -48,10 +51,13 @@ class AudioConverter:
             timestamp = end - (len(samples) - start) / self._rate
             yield AudioFrame(samples[start : start + self._block], self._rate, timestamp)
 
+    def _fits(self, frame: AudioFrame) -> bool:
+        return frame.sample_rate == self._rate and frame.channels == self._channels
+
     def _resampled(self, frame: AudioFrame) -> Pcm:
-        kind = (frame.sample_rate, frame.channels)
-        if kind == (self._rate, self._channels):
+        if self._fits(frame):
             return frame.samples
+        kind = (frame.sample_rate, frame.channels)
         if self._resampler is None or kind != self._input:
             self._input = kind
             self._resampler = av.AudioResampler("s16", _LAYOUTS[self._channels], self._rate)

@@ -123,9 +123,9 @@ class LocalTracks:
         self._video._native.writeVideo(buffer, round(frame.timestamp * 1e6), frame.rotation)
 
     def _write_audio(self, frame: AudioFrame) -> None:
-        data = np.ascontiguousarray(frame.samples).tobytes()
+        samples = frame.samples
         self._audio._generator.writeAudio(
-            data, frame.sample_rate, frame.channels, len(frame.samples)
+            samples.tobytes(), frame.sample_rate, frame.channels, len(samples)
         )
 
 

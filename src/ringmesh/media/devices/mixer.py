@@ -83,6 +83,8 @@ class Mixer:
     def take(self, count: int) -> Pcm:
         """The next `count` samples of everybody together."""
         with self._lock:
+            if count == BLOCK and not len(self._rest):
+                return self._mixed()
             parts = [self._rest]
             missing = count - len(self._rest)
             while missing > 0:
@@ -94,8 +96,8 @@ class Mixer:
 
     def _mixed(self) -> Pcm:
         blocks = [block for voice in self._voices.values() if (block := voice.take()) is not None]
-        if len(blocks) == 1:
-            return blocks[0]
+        if len(blocks) < 2:
+            return blocks[0] if blocks else np.zeros(BLOCK, np.int16)
         total = np.zeros(BLOCK, np.int32)
         for block in blocks:
             total += block

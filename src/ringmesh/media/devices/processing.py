@@ -61,7 +61,7 @@ class WebRtcVoiceProcessor:
         """Raises `NotSupportedError` when pywebrtc-audio is not installed."""
         self._processor = _new_processor(settings) if settings.any else None
         self._cancels_echo = settings.echo_cancellation
-        self._far: Pcm = np.zeros(0, np.int16)
+        self._far = bytearray()
         self._looks = _LOOKS - 1
         self._ahead = MAX_FAR_SAMPLES
         self._lock = threading.Lock()
@@ -70,7 +70,8 @@ class WebRtcVoiceProcessor:
         """Keep it until the recording reaches the same moment."""
         if self._cancels_echo:
             with self._lock:
-                self._far = np.concatenate((self._far, block))[-MAX_FAR_SAMPLES:]
+                self._far += block.tobytes()
+                del self._far[: -MAX_FAR_SAMPLES * 2]
 
     def process(self, block: Pcm) -> Pcm:
         """The block without echo and noise."""
@@ -82,20 +83,19 @@ class WebRtcVoiceProcessor:
     def _take_far(self, count: int) -> Pcm:
         with self._lock:
             self._catch_up(count)
-            far, self._far = self._far[:count], self._far[count:]
-        if len(far) < count:
-            far = np.concatenate((far, np.zeros(count - len(far), np.int16)))
-        return far
+            far = bytes(self._far[: count * 2])
+            del self._far[: count * 2]
+        return np.frombuffer(far.ljust(count * 2, b"\0"), np.int16)
 
     def _catch_up(self, count: int) -> None:
         """Drop what was always ahead: a reference that comes after its echo is of no use.
 
         It piles up when the speakers began before the microphone, and when their clock is faster.
         """
-        self._ahead = min(self._ahead, len(self._far))
+        self._ahead = min(self._ahead, len(self._far) // 2)
         self._looks += 1
         if self._looks == _LOOKS:
-            self._far = self._far[max(0, self._ahead - count) :]
+            del self._far[: max(0, self._ahead - count) * 2]
             self._looks, self._ahead = 0, MAX_FAR_SAMPLES
 
 

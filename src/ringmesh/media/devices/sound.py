@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ringmesh.errors import MediaError, NotSupportedError
-from ringmesh.media.audio import SAMPLE_RATE, AudioConverter
+from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.devices.model import MediaDevice
-from ringmesh.media.frames import AudioFrame, Pcm
+from ringmesh.media.frames import Pcm
 
 PERIOD_MS = 10
 """Length of the blocks that devices give and take."""
@@ -35,13 +35,13 @@ class Recording:
     """A microphone that records, from its making until `close`.
 
     Args:
-        deliver: called on the device's thread with blocks of 10 ms, 48 kHz, mono.
+        deliver: called on the device's thread with blocks of 10 ms, 48 kHz, mono, and the time
+            on the monotonic clock at which they began. miniaudio sees to their length.
     """
 
-    def __init__(self, device: MediaDevice, deliver: Callable[[AudioFrame], None]) -> None:
+    def __init__(self, device: MediaDevice, deliver: Callable[[Pcm, float], None]) -> None:
         """Raises `MediaError` when the microphone cannot be opened."""
         self._deliver = deliver
-        self._converter = AudioConverter()
         self._device = _open("CaptureDevice", device, self._take())
 
     def close(self) -> None:
@@ -52,9 +52,7 @@ class Recording:
         while True:
             data = yield
             samples: Pcm = np.frombuffer(data, np.int16)
-            began = time.monotonic() - len(samples) / SAMPLE_RATE
-            for block in self._converter.convert(AudioFrame(samples, SAMPLE_RATE, began)):
-                self._deliver(block)
+            self._deliver(samples, time.monotonic() - len(samples) / SAMPLE_RATE)
 
 
 class Playback:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -18,7 +19,7 @@ from ringmesh.media.devices.route import DeviceRoute, Lost, Restored
 from ringmesh.media.devices.sound import Playback, Recording
 from ringmesh.media.frames import AudioFrame, Pcm, VideoFrame
 from ringmesh.media.media_stream import MediaStream
-from ringmesh.media.sources import TICK, TICK_SAMPLES, Pacer
+from ringmesh.media.sources import TICK, TICK_SAMPLES
 
 STALL_TIME = 0.3
 """Seconds without sound from a microphone after which silence is sent in its place: a sound server
@@ -98,31 +99,42 @@ class MicrophoneSource(_Source[AudioFrame]):
         self._voice = voice
         self._heard_at = 0.0
         self._silence: Pcm = np.zeros(TICK_SAMPLES, np.int16)
-        self._filler = Pacer(TICK, self._fill, "ringmesh-microphone")
+        self._stopped: threading.Event | None = None
         self.route = DeviceRoute(MediaDeviceKind.AUDIO_INPUT, monitor, self._open, on_change)
 
     def start(self, deliver: Callable[[AudioFrame | None], None]) -> None:
         """Deliver from now on; silence while the microphone gives nothing."""
         super().start(deliver)
-        self._filler.start()
+        if self._stopped is None:
+            self._stopped = threading.Event()
+            threading.Thread(
+                target=self._fill, args=(self._stopped,), name="ringmesh-microphone", daemon=True
+            ).start()
 
     def stop(self) -> None:
         """Deliver no more."""
         super().stop()
-        self._filler.stop()
+        if self._stopped is not None:
+            self._stopped.set()
+            self._stopped = None
 
-    def _fill(self, due: float) -> None:
-        if due - self._heard_at > STALL_TIME:
-            self._feed(AudioFrame(self._silence, SAMPLE_RATE, due))
+    def _fill(self, stopped: threading.Event) -> None:
+        """Sleeps until the microphone may have stalled, then delivers silence in real time."""
+        pause = TICK
+        while not stopped.wait(pause):
+            now = time.monotonic()
+            if now - self._heard_at >= STALL_TIME:
+                self._feed(AudioFrame(self._silence, SAMPLE_RATE, now))
+            pause = max(TICK, self._heard_at + STALL_TIME - now)
 
     def _open(self, device: MediaDevice, failed: Callable[[], None]) -> Recording:
         recording: Recording | None = None
 
-        def deliver(frame: AudioFrame) -> None:
+        def deliver(block: Pcm, began: float) -> None:
             if recording is not None and self.route.handle is recording:
-                self._heard_at = time.monotonic()
-                samples = self._voice.processor.process(frame.samples)
-                self._feed(AudioFrame(samples, frame.sample_rate, frame.timestamp))
+                self._heard_at = began
+                samples = self._voice.processor.process(block)
+                self._feed(AudioFrame(samples, SAMPLE_RATE, began))
 
         recording = Recording(device, deliver)
         return recording

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from ringmesh.errors import NotSupportedError
+from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.devices.mixer import Mixer
 from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
 from ringmesh.media.devices.sound import Recording
-from ringmesh.media.frames import AudioFrame
+from ringmesh.media.frames import AudioFrame, Pcm
 
 _DEFAULT_MONITOR = "@DEFAULT_MONITOR@"
 """PulseAudio's name of the source that hears what the default output plays."""
@@ -29,7 +30,7 @@ class SystemAudio:
             )
         self._mixer = Mixer()
         output = MediaDevice(_DEFAULT_MONITOR, "system sound", MediaDeviceKind.AUDIO_INPUT)
-        self._recording = Recording(output, lambda frame: self._mixer.put(self, frame))
+        self._recording = Recording(output, self._put)
 
     def mix(self, frame: AudioFrame) -> AudioFrame:
         """A block of mono 48 kHz with what was played meanwhile added to it."""
@@ -40,3 +41,6 @@ class SystemAudio:
     def close(self) -> None:
         """Stop. Idempotent."""
         self._recording.close()
+
+    def _put(self, block: Pcm, began: float) -> None:
+        self._mixer.put(self, AudioFrame(block, SAMPLE_RATE, began))
