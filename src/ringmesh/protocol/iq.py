@@ -40,13 +40,18 @@ def stateless_answer(iq: Element) -> Element:
             return result(iq)
         case ns.ROSTER, "query" if iq.get("type") == "get":
             return result(iq, Element("query", ns.ROSTER))
-        case ns.PRIVACY, "query" if iq.get("type") == "get" and not child.children:
+        case ns.PRIVACY, "query" if _asks_for_names(iq, child):
             return result(iq, Element("query", ns.PRIVACY))  # there are no lists
         case ns.DISCO_INFO, "query":
             return result(iq, _disco_info())
         case ns.DISCO_ITEMS, "query":
             return result(iq, Element("query", ns.DISCO_ITEMS))
     return error(iq, "service-unavailable")
+
+
+def _asks_for_names(iq: Element, query: Element) -> bool:
+    """Whether the names of one's own privacy lists are asked for (XEP-0016 section 2.3)."""
+    return iq.get("type") == "get" and iq.get("to") is None and not query.children
 
 
 def _disco_info() -> Element:
