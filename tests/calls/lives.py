@@ -7,6 +7,7 @@ calls that both sides agree on, and after everybody has hung up, nothing at all.
 from __future__ import annotations
 
 import random
+from functools import partial
 
 from ringmesh.calls.machine import CallMachine
 from ringmesh.calls.transitions import LegState, SessionState
@@ -160,3 +161,39 @@ class GlareLife(Life):
         first, second = self.world.devices
         assert len(first.calls) == len(second.calls) <= 1, "two calls"
         assert self.lossy or first.calls, "they did not meet"
+
+
+class GroupLife(Life):
+    """A group call that everybody accepts, on all their devices, at about the same time."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        slow = self.rng.choice((0.02, 0.1, 0.5))
+        busy = self.rng.choice((0.0, 0.05, 0.5))
+        self.world.faults = Faults(delay=(0.01, slow), engine_delay=(0.0, busy))
+
+    def happen(self) -> None:
+        caller, *others = self.ids
+        [device, *_] = [device for device in self.world.devices if device.user_id == caller]
+        self.dialled += 1
+        device.call(*others)
+        self.world.run(2.0)
+        span = self.rng.choice((0.0, 0.1, 0.5))
+        for other in self.world.devices:
+            if other.user_id != caller:
+                self.world.after(span * self.rng.random(), partial(self.take, other))
+        self.world.run(10.0)
+
+    def take(self, device: Device) -> None:
+        for call in device.calls:
+            if call.is_ringing:
+                device.accept(call)
+
+    def check_agreement(self) -> None:
+        super().check_agreement()
+        talking = [device for device in self.world.devices if device.calls]
+        assert sorted(device.user_id for device in talking) == sorted(self.ids), "not one of each"
+        for device in talking:
+            for user_id in device.calls[0].members_ids:
+                state = device.calls[0].leg_state(user_id)
+                assert state is LegState.CONNECTED, f"{device.user_id} and {user_id} did not meet"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.chaos import ChaosLife
-from tests.calls.lives import GlareLife, Life
+from tests.calls.lives import GlareLife, GroupLife, Life
 
-LIVES = {Life: 500, GlareLife: 1000, ChaosLife: 1500}
+LIVES = {Life: 500, GlareLife: 1000, GroupLife: 500, ChaosLife: 1500}
 
 
 UNFORGOTTEN = (10162, 75626, 80640, 82520)

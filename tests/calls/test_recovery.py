@@ -9,7 +9,7 @@ import pytest
 from ringmesh.calls.config import CallConfig
 from ringmesh.calls.effects import Effect, Ignored, IgnoredReason, MakeAnswer, MakeOffer, Send
 from ringmesh.calls.machine import CallMachine
-from ringmesh.calls.recovery import BURST
+from ringmesh.calls.recovery import BURST, REPEAT_AFTER
 from ringmesh.calls.transitions import LegState, SessionState
 from ringmesh.signals import IceRestart, IceRestartAccept, IceRestartRequest, Signal
 from tests.calls.simulation import Device, World, connect
@@ -214,10 +214,25 @@ class TestStorm:
         for _ in range(50):
             assert why(call.receive(request, 2, now)) is IgnoredReason.WRONG_STATE
         offers = 1
-        for _ in range(50):
+        for number in range(2, 50):
             call.offer_made(2, "offer", now)
+            assert not any(isinstance(e, Send) for e in call.receive(request, 2, now))
+            extra = {"answerNumber": str(number)}
+            call.receive(
+                IceRestartAccept(session_id=call.session_id, sdp="answer", extra=extra), 2, now
+            )
+            call.answer_set(2, now)
             offers += MakeOffer(2, ice_restart=True) in call.receive(request, 2, now)
         assert offers == BURST
+
+    def test_request_beside_an_offer(self, world: World) -> None:
+        """An offer that they have not answered is sent again, not made anew."""
+        _, _, call = talk(world)
+        request, now = IceRestartRequest(session_id=call.session_id), world.now
+        call.receive(request, 2, now)
+        [offer] = call.offer_made(2, "offer", now)
+        assert why(call.receive(request, 2, now)) is IgnoredReason.WRONG_STATE
+        assert offer in call.receive(request, 2, now + REPEAT_AFTER)
 
     def test_clock_jumps(self, world: World) -> None:
         """A clock that leaps ahead makes one attempt, not all that were missed."""

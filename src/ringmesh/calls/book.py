@@ -126,7 +126,7 @@ class CallBook:
         elif signal.session_id in self._parked:
             results = self._signal_for_parked(signal, sender_id, now)
         elif self._ended.knows(signal.session_id, sender_id, now):
-            results = [CallEffects(None, [self._ended.answer(signal, sender_id, now)])]
+            results = [CallEffects(None, [self._ended.answer(signal, sender_id, now, device)])]
         elif isinstance(signal, Call):
             results = self._new_call(signal, sender_id, now, device)
         else:
@@ -233,7 +233,8 @@ class CallBook:
         if not isinstance(signal, Accept | Reject):
             return _ignored(signal, self._own_id, IgnoredReason.OWN_SIGNAL)
         parked = self._parked.pop(signal.session_id, None)
-        self._ended.remember(signal.session_id, now)
+        if not self._ended.gave_way(signal.session_id):
+            self._ended.remember(signal.session_id, now)
         rival = parked.rival if parked else self._rival_answered_elsewhere(signal)
         if rival is None or isinstance(signal, Reject):
             return _ignored(signal, self._own_id, IgnoredReason.OWN_SIGNAL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ringmesh.calls.effects import Effect, Ignored, IgnoredReason, Send
+from ringmesh.calls.leg import ANSWERED_ELSEWHERE
+from ringmesh.calls.recovery import ANSWER_NUMBER
 from ringmesh.signals import (
     Accept,
     Call,
@@ -67,8 +69,16 @@ class EndedCalls:
         ended = self._ended.get(session_id)
         return ended is not None and (ended.members_ids is None or sender_id in ended.members_ids)
 
-    def answer(self, signal: Signal, sender_id: int, now: float) -> Effect:
+    def gave_way(self, session_id: str) -> bool:
+        """Whether we took part in it until another device of ours was found to be in it."""
+        ended = self._ended.get(session_id)
+        return ended is not None and _tells_elsewhere(ended.last_word)
+
+    def answer(self, signal: Signal, sender_id: int, now: float, device: str) -> Effect:
         """Repeat our last word to a straggler that waits for an answer; ignore any other.
+
+        That another device of ours is in the call hears only who answers this one, and can tell it
+        from an end of the call: a Ringmesh client.
 
         A ``call`` that crossed our last word is followed by no other, so only one that comes
         later shows that our word was lost.
@@ -76,10 +86,14 @@ class EndedCalls:
         ended = self._ended[signal.session_id]
         late = isinstance(signal, Call) and now - ended.said_at > self._remind_after
         waits = isinstance(signal, Accept | IceRestart | IceRestartRequest)
-        if ended.last_word is None or not (late or waits):
+        word = ended.last_word
+        elsewhere = _tells_elsewhere(word)
+        if elsewhere:
+            waits = isinstance(signal, Accept) and ANSWER_NUMBER in signal.extra
+        if word is None or not (waits or (late and not elsewhere)):
             return Ignored(sender_id, signal, IgnoredReason.ENDED_SESSION)
         ended.said_at = now
-        return Send(sender_id, ended.last_word)
+        return Send(sender_id, word, device if elsewhere else "")
 
     def _forget(self, now: float) -> None:
         while self._ended:
@@ -87,3 +101,7 @@ class EndedCalls:
             if len(self._ended) <= MAX_ENDED and now - oldest.at <= self._keep:
                 return
             del self._ended[session_id]
+
+
+def _tells_elsewhere(word: Reject | HangUp | None) -> bool:
+    return word is not None and ANSWERED_ELSEWHERE in word.extra

@@ -64,8 +64,16 @@ _PARTNERS = (HangUp, Reject, IceRestart, IceRestartAccept, IceRestartRequest)
 MAX_TURNED_AWAY = 16
 """Devices of one user remembered whose answer came too late."""
 
+MAX_RENEWALS = 8
+"""How often a leg begins anew because a member's device was not the one; then it ends."""
+
 ANSWERED_ELSEWHERE = "answeredElsewhere"
 """Extra field of the ``hangUp`` for such a device: the platform of the one that was first."""
+
+
+ANSWERED_MEMBER = "answeredMember"
+"""Extra field of an answer to a member who is not the caller: that member's id. Our other devices,
+which see a copy of it, tell by it that it takes nothing from them."""
 
 
 class BaseFields(TypedDict):
@@ -158,6 +166,7 @@ _TIME_UP_REASONS = {
     Limit.RECOVERY: EndReason.CONNECTION_LOST,
 }
 
+_ANSWERS = (Action.SEND_ACCEPT, Action.REMIND_ACCEPT)
 _DESCRIBING = (Action.SEND_CALL, Action.SEND_ACCEPT)
 _RESTART_ANSWERS = (Action.SEND_ICE_RESTART_ACCEPT, Action.SEND_ICE_RESTART_ACCEPT_AGAIN)
 _DESCRIBING_RESTARTS = (Action.SEND_ICE_RESTART, Action.SEND_ICE_RESTART_ACCEPT)
@@ -180,8 +189,9 @@ class Leg:
 
     Attributes: `user_info` goes out with ``call`` and ``accept``. The others are read only:
     user_id, state, restart, offerer (we made the offer), end_reason and closed_at (once it is
-    closed), offer (their stored offer), device (of theirs, that we talk to), recovery, limit_at and
-    repeat_at (None when not running); times are in monotonic seconds.
+    closed), offer (their stored offer), device (of theirs, that we talk to), recovery, renewals
+    (how often it began anew), limit_at and repeat_at (None when not running); times are in
+    monotonic seconds.
     """
 
     def __init__(self, user_id: int, facts: CallFacts, config: CallConfig) -> None:
@@ -195,6 +205,7 @@ class Leg:
         self.device = ""
         self.user_info: UserInfo = {}
         self.recovery = Recovery(automatic=config.automatic_ice_restart)
+        self.renewals = 0
         self.limit_at: float | None = None
         self.repeat_at: float | None = None
         self._facts = facts
@@ -212,6 +223,15 @@ class Leg:
         self._ours_count = 0
         self._theirs: list[IceCandidate] = []
         self._theirs_count = 0
+
+    def renewed(self) -> Leg:
+        """A new leg to the same member; answers to offers of this one do not fit it."""
+        new = Leg(self.user_id, self._facts, self._config)
+        new.user_info = self.user_info
+        new.recovery.offer = self.recovery.offer + 1
+        new.recovery.numbered = self.recovery.numbered
+        new.renewals = self.renewals + 1
+        return new
 
     @property
     def is_live(self) -> bool:
@@ -259,15 +279,19 @@ class Leg:
         if isinstance(signal, IceRestartRequest):
             if not self.offerer or self.restart in (RestartState.OFFERING, RestartState.REOFFERING):
                 return IgnoredReason.WRONG_STATE
+            if self.restart is RestartState.OFFERED and now - self._said_at < REPEAT_AFTER:
+                return IgnoredReason.WRONG_STATE
             return event if self.recovery.allows(now) else IgnoredReason.TOO_OFTEN
         if isinstance(signal, Call):
+            if self._is_other(device):  # ours was not their first, and will say so
+                return IgnoredReason.OTHER_DEVICE
             self._heard_offer(signal, device)
         return event
 
     def _accept_event(self, accept: Accept, device: str) -> LegEvent | IgnoredReason:
         number = number_of(accept, ANSWER_NUMBER)
         if self.state is LegState.DIALLING:
-            if number not in (None, 1):
+            if number not in (None, self.recovery.offer):
                 return IgnoredReason.OUTDATED
             self.device, self._platform = device, accept.platform
             self.recovery.numbered = number is not None
@@ -287,6 +311,13 @@ class Leg:
             late = now - self._answered_at >= REPEAT_AFTER
             return LegEvent.ICE_RESTART_AGAIN if late else IgnoredReason.WRONG_STATE
         return LegEvent.ICE_RESTART if self.recovery.allows(now) else IgnoredReason.TOO_OFTEN
+
+    def is_overtaken_by(self, signal: Signal, device: str) -> bool:
+        """Whether the device that we answered offers anew, having begun anew itself."""
+        if not isinstance(signal, Call) or self.offerer or device != self.device:
+            return False
+        answered = self.state is LegState.ANSWERING or self.state in EXCHANGED
+        return answered and self.recovery.is_new_offer(number_of(signal, OFFER_NUMBER))
 
     def _is_other(self, device: str) -> bool:
         """Whether this is not the device that we talk to, where we know that one for sure."""
@@ -447,7 +478,16 @@ class Leg:
             self._restart_sdp = given.sdp
         if action is Action.SEND_CALL:
             self.repeat_at = now + self._config.dialing_time_interval
-        return Send(self.user_id, self._signal(action, given))
+        return self._send(self._signal(action, given), to_partner=action in _ANSWERS)
+
+    def _send(self, signal: Signal, *, to_partner: bool) -> Send:
+        """To all of the member's devices, as other SDKs do, or to the one that offered.
+
+        Two opponents may both have several devices that accepted; each of those offers to all.
+        """
+        mesh = self.user_id != self._facts.caller_id and not self.offerer
+        one = to_partner and mesh and self.recovery.numbered
+        return Send(self.user_id, signal, self.device if one else "")
 
     def _signal(self, action: Action, given: Given) -> Signal:
         base, leaving = self._facts.base(self.user_info), self._facts.base(given.farewell)
@@ -473,7 +513,12 @@ class Leg:
                 return HangUp(**leaving)
 
     def _answer_fields(self) -> dict[str, str]:
-        return {ANSWER_NUMBER: str(self.recovery.answered)} if self.recovery.numbered else {}
+        if not self.recovery.numbered:
+            return {}
+        fields = {ANSWER_NUMBER: str(self.recovery.answered)}
+        if self.user_id != self._facts.caller_id:
+            fields[ANSWERED_MEMBER] = str(self.user_id)
+        return fields
 
     # Candidates
 
@@ -509,7 +554,7 @@ class Leg:
         free = self.restart is RestartState.OFFERED and self.recovery.numbered
         if self._ours and (free or self.restart is RestartState.IDLE):
             batch = IceCandidates(**self._facts.base(), candidates=tuple(self._ours))
-            effects.append(Send(self.user_id, batch))
+            effects.append(self._send(batch, to_partner=True))
             self._ours.clear()
         applying = self.restart in _APPLYING
         if self._theirs and not applying:

@@ -16,7 +16,15 @@ from ringmesh.calls.effects import (
     Send,
     SwitchSession,
 )
-from ringmesh.calls.leg import ANSWERED_ELSEWHERE, NOTHING, CallFacts, Given, Leg
+from ringmesh.calls.leg import (
+    ANSWERED_ELSEWHERE,
+    ANSWERED_MEMBER,
+    MAX_RENEWALS,
+    NOTHING,
+    CallFacts,
+    Given,
+    Leg,
+)
 from ringmesh.calls.recovery import OFFER_NUMBER, REPEATS_EVERY, number_of
 from ringmesh.calls.transitions import (
     EXCHANGED,
@@ -240,15 +248,9 @@ class CallMachine:
         """
         self._check_ringing("accepted")
         self._engage(user_info)
-        wait = Given(wait=self._group_waiting(now))
         effects: list[Effect] = []
         for leg in self._legs.values():
-            if leg.state is LegState.RINGING:
-                effects += leg.apply(LegEvent.ANSWER, now) or []
-            elif leg.user_id != self.caller_id and leg.user_id < self.own_id:
-                effects += leg.apply(LegEvent.DIAL, now) or []
-            else:
-                effects += leg.apply(LegEvent.AWAIT_OFFER, now, wait) or []
+            effects += self._approach(leg, now)
         return effects
 
     def reject(self, now: float, user_info: UserInfo | None = None) -> list[Effect]:
@@ -337,7 +339,11 @@ class CallMachine:
         """
         if self.end_reason is EndReason.REJECTED:
             return Reject(**self._facts.base())
-        return HangUp(**self._facts.base()) if self._engaged else None
+        if not self._engaged:
+            return None
+        if self.end_reason is EndReason.ANSWERED_ELSEWHERE and self.elsewhere is not None:
+            return self._elsewhere_word(self.elsewhere.platform)
+        return HangUp(**self._facts.base())
 
     # The network
 
@@ -350,6 +356,9 @@ class CallMachine:
         leg = self._legs.get(sender_id)
         if leg is None:
             return [Ignored(sender_id, signal, IgnoredReason.NOT_A_MEMBER)]
+        begun: list[Effect] = []
+        if leg.is_overtaken_by(signal, device):
+            begun, leg = self._renew(leg, now), self._legs[sender_id]
         refusal = IgnoredReason.WRONG_STATE
         effects: list[Effect] | None = None
         if isinstance(signal, IceCandidates):
@@ -365,7 +374,7 @@ class CallMachine:
             refusal = event
         else:
             effects = self._event_signal(leg, signal, event, now)
-        return [Ignored(sender_id, signal, refusal)] if effects is None else effects
+        return begun + ([Ignored(sender_id, signal, refusal)] if effects is None else effects)
 
     def _event_signal(
         self, leg: Leg, signal: Signal, event: LegEvent, now: float
@@ -390,10 +399,13 @@ class CallMachine:
 
     def _own_signal(self, signal: Signal, now: float, device: str) -> list[Effect]:
         """Another device of ours said something; answering or declining settles it for us too."""
-        answering = self._engaged and self._is_answering and isinstance(signal, Accept)
+        to_caller = isinstance(signal, Accept) and ANSWERED_MEMBER not in signal.extra
+        answering = self._engaged and self._is_answering and to_caller
         if not (answering or (self.is_ringing and isinstance(signal, Accept | Reject))):
             return [Ignored(self.own_id, signal, IgnoredReason.OWN_SIGNAL)]
         self.elsewhere = Elsewhere(signal.platform, device)
+        if answering:
+            return self._leave_to_another_device(signal.platform, now)
         answered = isinstance(signal, Accept)
         reason = EndReason.ANSWERED_ELSEWHERE if answered else EndReason.REJECTED_ELSEWHERE
         return self.end(reason, now)
@@ -403,18 +415,32 @@ class CallMachine:
     ) -> list[Effect] | None:
         """Somebody took the answer of another device of ours, or found his own turned away."""
         if leg.user_id != self.caller_id:
-            gone = leg.is_live and leg.device in ("", device)
-            return self._apply_one(leg, LegEvent.DROP, now) if gone else None
+            return self._renew(leg, now) if leg.is_live and leg.device == device else None
         if leg.state is LegState.CONNECTED or not self._engaged:
             return None
         self.elsewhere = Elsewhere(signal.extra[ANSWERED_ELSEWHERE], "")
-        word = HangUp(**self._facts.base(), extra=signal.extra)
+        return self._leave_to_another_device(signal.extra[ANSWERED_ELSEWHERE], now)
+
+    def _leave_to_another_device(self, platform: str, now: float) -> list[Effect]:
+        """End here; who began to talk to this device hears that it is not the one."""
         others = [
-            Send(other.user_id, word)
-            for other in self._legs.values()
-            if other is not leg and other.is_live and other.recovery.numbered
+            Send(leg.user_id, self._elsewhere_word(platform))
+            for leg in self._legs.values()
+            if leg.user_id != self.caller_id and leg.is_live and leg.recovery.numbered
         ]
         return [*others, *self.end(EndReason.ANSWERED_ELSEWHERE, now)]
+
+    def _elsewhere_word(self, platform: str) -> HangUp:
+        return HangUp(**self._facts.base(), extra={ANSWERED_ELSEWHERE: platform})
+
+    def _renew(self, leg: Leg, now: float) -> list[Effect]:
+        """Begin anew with a member whose device was not the one: another of theirs is."""
+        effects = leg.apply(LegEvent.DROP, now) or []
+        if leg.renewals < MAX_RENEWALS:
+            new = self._legs[leg.user_id] = leg.renewed()
+            if self._engaged:
+                effects += self._approach(new, now)
+        return self._conclude(effects, now)
 
     def _farewell(self, signal: Signal, sender_id: int) -> EndReason | None:
         """Why the call ends for everybody, if the caller says so with this signal."""
@@ -528,6 +554,14 @@ class CallMachine:
         if not self.is_ringing:
             raise InvalidStateError(f"only a ringing call can be {done}; {self._standing()}")
 
+    def _approach(self, leg: Leg, now: float) -> list[Effect]:
+        """Begin with one member, having accepted."""
+        if leg.state is LegState.RINGING:
+            return leg.apply(LegEvent.ANSWER, now) or []
+        if leg.user_id != self.caller_id and leg.user_id < self.own_id:
+            return leg.apply(LegEvent.DIAL, now) or []
+        return leg.apply(LegEvent.AWAIT_OFFER, now, Given(wait=self._group_waiting(now))) or []
+
     def _engage(self, user_info: UserInfo | None) -> None:
         self._engaged = True
         for leg in self._legs.values():
@@ -547,9 +581,6 @@ class CallMachine:
         self, user_id: int, event: LegEvent, now: float, given: Given = NOTHING
     ) -> list[Effect]:
         return self._conclude(self._leg(user_id).apply(event, now, given) or [], now)
-
-    def _apply_one(self, leg: Leg, event: LegEvent, now: float) -> list[Effect]:
-        return self._conclude(leg.apply(event, now) or [], now)
 
     def _apply_all(self, event: LegEvent, now: float, given: Given = NOTHING) -> list[Effect]:
         effects: list[Effect] = []

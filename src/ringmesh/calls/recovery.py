@@ -188,6 +188,10 @@ class Recovery:
         """One that a newer offer of theirs has overtaken."""
         return number is not None and number < self._stored
 
+    def is_new_offer(self, number: int | None) -> bool:
+        """One that is newer than all that we took."""
+        return number is not None and number > self._stored
+
     def is_same_offer(self, number: int | None) -> bool:
         """One that we took already."""
         return number is not None and number == self._stored

@@ -284,7 +284,9 @@ OWN_OFFER = (_R.OFFERING, _R.REOFFERING, _R.OFFERED, _R.ACCEPTED)
 RESTART_TRANSITIONS: Mapping[tuple[RestartState, LegEvent], RestartTransition] = {
     # we offer
     **_restart(_FREE, _E.RESTART_ICE, _R.OFFERING, _A.MAKE_RESTART_OFFER),
-    **_restart(_FREE, _E.ICE_RESTART_REQUEST, _R.OFFERING, _A.MAKE_RESTART_OFFER),
+    **_restart([_R.IDLE], _E.ICE_RESTART_REQUEST, _R.OFFERING, _A.MAKE_RESTART_OFFER),
+    # an offer that they have not answered will do: they gather when they answer
+    **_restart([_R.OFFERED], _E.ICE_RESTART_REQUEST, _R.OFFERED, _A.SEND_ICE_RESTART_AGAIN),
     **_restart([_R.OFFERING, _R.REOFFERING], _E.RESTART_ICE, _R.REOFFERING),
     **_restart([_R.OFFERING], _E.OFFER_MADE, _R.OFFERED, _A.SEND_ICE_RESTART),
     **_restart([_R.REOFFERING], _E.OFFER_MADE, _R.OFFERING, _A.MAKE_RESTART_OFFER),
