@@ -52,12 +52,12 @@ class RequestState:
     live: LiveSession | None = None
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _state(request: Request) -> RequestState:
+async def _state(request: Request) -> RequestState:
     state: RequestState = request.scope[SCOPE_KEY]
     return state
 
@@ -66,7 +66,7 @@ ServicesOf = Annotated[Services, Depends(_services)]
 StateOf = Annotated[RequestState, Depends(_state)]
 
 
-def _live(state: StateOf) -> LiveSession:
+async def _live(state: StateOf) -> LiveSession:
     if state.live is None:
         raise RequestError(401, {"base": [SESSION_REQUIRED]})
     return state.live

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     Update,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -40,6 +41,11 @@ _SaveOne: TypeAlias = Callable[[Connection, int, UserEntry, int], User | str]
 
 _USER_COLUMNS = [users.c[field.name] for field in fields(User)]
 _SESSION_COLUMNS = [sessions.c[field.name] for field in fields(Session)]
+# What nearly every request asks: built once, since building a statement costs more than running it.
+_USER = select(*_USER_COLUMNS).where(
+    users.c.id == bindparam("user_id"), users.c.application_id == bindparam("application_id")
+)
+_SESSION = select(*_SESSION_COLUMNS).where(sessions.c.token_hash == bindparam("token_hash"))
 _SCRAM_KEYS = 64
 _UNIQUE_FIELDS = ("login", "email", "external_id", "external_user_id", "facebook_id", "twitter_id")
 
@@ -112,7 +118,7 @@ class SqlStore:
 
     async def user(self, application_id: int, user_id: int) -> User | None:
         """See `Store`."""
-        row = await self._first(select(*_USER_COLUMNS).where(*_is_user(application_id, user_id)))
+        row = await self._first(_USER, user_id=user_id, application_id=application_id)
         return None if row is None else _user(row)
 
     async def user_by(self, application_id: int, field: str, value: str | int) -> User | None:
@@ -263,9 +269,7 @@ class SqlStore:
 
     async def session(self, token_hash: bytes) -> Session | None:
         """See `Store`."""
-        row = await self._first(
-            select(*_SESSION_COLUMNS).where(sessions.c.token_hash == token_hash)
-        )
+        row = await self._first(_SESSION, token_hash=token_hash)
         return None if row is None else Session(**row._mapping)
 
     async def prolong_session(self, session_id: int, now: int, expires_at: int) -> None:
@@ -363,14 +367,14 @@ class SqlStore:
 
     # Helpers
 
-    async def _first(self, statement: Select[Any]) -> Row[Any] | None:
-        rows = await self._all(statement)
+    async def _first(self, statement: Select[Any], **values: Any) -> Row[Any] | None:
+        rows = await self._all(statement, **values)
         return rows[0] if rows else None
 
-    async def _all(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+    async def _all(self, statement: Select[Any], **values: Any) -> Sequence[Row[Any]]:
         def read() -> Sequence[Row[Any]]:
             with self._engine.connect() as connection:
-                return connection.execute(statement).all()
+                return connection.execute(statement, values).all()
 
         return await self._in_thread(read)
 
