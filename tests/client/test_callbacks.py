@@ -49,6 +49,40 @@ async def test_a_callback_may_run_the_whole_call(sign_in: SignIn) -> None:
     assert left.user_info == {"by": "callback"}
 
 
+@pytest.mark.parametrize("way", ["callback", "events", "wait_for"])
+async def test_a_call_that_rings_before_anybody_listens(sign_in: SignIn, way: str) -> None:
+    """Whoever listens first is told of it, once; of one that is over by then, nobody is."""
+    alice, me = Phone(await sign_in(), 1), await sign_in()
+
+    async def ring() -> P2PSession:
+        outgoing = alice.me.calls.create_call_session(CallType.AUDIO_CALL, [me.id])
+        await outgoing.start_call()
+        await told(outgoing, UserRinging)
+        return outgoing
+
+    given_up = await ring()
+    await given_up.hang_up()
+    await me.calls.sessions[given_up.session_id].wait_for(SessionClosed, timeout=LIMIT)
+    waiting = await ring()
+
+    heard: asyncio.Queue[P2PSession] = asyncio.Queue()
+    if way == "callback":
+        me.calls.on_receive_new_session = heard.put_nowait
+    elif way == "wait_for":
+        heard.put_nowait((await me.calls.wait_for(ReceiveNewSession, timeout=LIMIT)).session)
+    else:
+        async with me.calls.events() as happenings:
+            async for event in happenings:
+                assert isinstance(event, ReceiveNewSession)
+                heard.put_nowait(event.session)
+                break
+    me.calls.on_receive_new_session = heard.put_nowait
+    later = await ring()
+    sessions = [await asyncio.wait_for(heard.get(), LIMIT) for _ in range(2)]
+    assert [one.session_id for one in sessions] == [waiting.session_id, later.session_id]
+    assert heard.empty()
+
+
 async def test_callbacks_in_order(sign_in: SignIn) -> None:
     """Every callback of a call is called, in the order in which things happened."""
     alice, bob = await two(sign_in)

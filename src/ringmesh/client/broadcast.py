@@ -75,6 +75,11 @@ class Broadcast(Generic[T]):
         for subscription in self._subscriptions:
             subscription.push(value)
 
+    @property
+    def has_subscriptions(self) -> bool:
+        """Whether anybody reads."""
+        return bool(self._subscriptions)
+
     def subscribe(self) -> Subscription[T]:
         """A new subscription; it has ended already if the broadcast is closed."""
         subscription = Subscription(self)

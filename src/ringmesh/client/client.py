@@ -49,7 +49,6 @@ class P2PClient:
     """Makes and receives calls. Get it from `ringmesh.connect` as ``me.calls``.
 
     Attributes:
-        on_receive_new_session: called with (session) when somebody calls.
         on_session_closed: called with (session) when any call is over.
         on_invalid_event: called with (session or None, user_id, user_info) when somebody hangs up
             in a call that is over or unknown.
@@ -67,7 +66,8 @@ class P2PClient:
         *,
         engine: Engine | None = None,
     ) -> None:
-        self.on_receive_new_session: Callable[[P2PSession], object] | None = None
+        self._on_receive_new_session: Callable[[P2PSession], object] | None = None
+        self._unheard: list[P2PSession] = []
         self.on_session_closed: Callable[[P2PSession], object] | None = None
         self.on_invalid_event: Callable[[P2PSession | None, int, UserInfo], object] | None = None
         self.on_devices_changed: Callable[[], object] | None = None
@@ -128,6 +128,18 @@ class P2PClient:
         await self._devices.aclose()
         await self._callbacks.aclose(CLOSE_TIMEOUT)
         self._hub.close()
+
+    @property
+    def on_receive_new_session(self) -> Callable[[P2PSession], object] | None:
+        """Called with (session) when somebody calls. A call that began to ring before anybody
+        listened, by this or by events, is told to whoever listens first."""
+        return self._on_receive_new_session
+
+    @on_receive_new_session.setter
+    def on_receive_new_session(self, callback: Callable[[P2PSession], object] | None) -> None:
+        self._on_receive_new_session = callback
+        if callback is not None:
+            self._catch_up_soon()
 
     @property
     def sessions(self) -> Mapping[str, P2PSession]:
@@ -199,11 +211,14 @@ class P2PClient:
 
     def events(self) -> EventStream:
         """`ReceiveNewSession`, `SessionClosed`, `InvalidEvent` and `DevicesChanged` from now on."""
+        self._catch_up_soon()
         return self._hub.subscribe()
 
     async def wait_for(self, *kinds: type[AnyEvent], timeout: float | None = None) -> AnyEvent:
         """The next event of these kinds. Raises `TimeoutError` after `timeout` seconds and
         `InvalidStateError` when the client is closed."""
+        if events.ReceiveNewSession in kinds:
+            self._catch_up_soon()
         return await self._hub.wait_for(kinds, None, timeout)
 
     def receive_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
@@ -282,8 +297,23 @@ class P2PClient:
                 call, self._services, user_info=info, max_bandwidth=self._limit(info)
             )
             self._add_session(session, call)
-            self._tell(events.ReceiveNewSession(session))
+            ringing = [one for one in self._unheard if one.close_reason is None]
+            self._unheard = [*ringing, session]
+            if self._on_receive_new_session is not None or self._hub.has_subscriptions:
+                self._catch_up()
         return session
+
+    def _catch_up_soon(self) -> None:
+        """Once the caller listens."""
+        if self._unheard:
+            asyncio.get_running_loop().call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Tell of the calls that ring and that nobody was told of."""
+        unheard, self._unheard = self._unheard, []
+        for session in unheard:
+            if session.close_reason is None:
+                self._tell(events.ReceiveNewSession(session))
 
     def _limit(self, info: UserInfo) -> int:
         """What our video senders may use in an incoming call: the smaller one of two limits."""
