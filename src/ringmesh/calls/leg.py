@@ -70,7 +70,6 @@ MAX_RENEWALS = 8
 ANSWERED_ELSEWHERE = "answeredElsewhere"
 """Extra field of the ``hangUp`` for such a device: the platform of the one that was first."""
 
-
 ANSWERED_MEMBER = "answeredMember"
 """Extra field of an answer to a member who is not the caller: that member's id. Our other devices,
 which see a copy of it, tell by it that it takes nothing from them."""
