@@ -107,8 +107,8 @@ class _Connection:
 
     def __init__(self) -> None:
         self.at: float | None = 0.0
-        self.checks = 0
-        self.checking = False
+        self.checks = self.pair = 0
+        self.checking = self.changing = False
         self.playing = True
 
     def last_media_at(self) -> float | None:
@@ -118,7 +118,13 @@ class _Connection:
 
     async def get_stats(self) -> PeerStats:
         self.checks += self.checking
-        path = PathStats(local_type="host", remote_type="host", checks=self.checks)
+        self.pair += self.changing
+        path = PathStats(
+            local_type="host",
+            remote_type="host",
+            checks=self.checks + self.pair,
+            pair_id=str(self.pair),
+        )
         return PeerStats(timestamp=0.0, path=path)
 
 
@@ -135,7 +141,10 @@ async def test_media_that_stops_and_resumes() -> None:
     await eventually(lambda: told == [(7, False)])
     connection.playing = True
     await eventually(lambda: told == [(7, False), (7, True)])
-    connection.playing, connection.checking = False, True
+    connection.playing, connection.changing = False, True
+    await eventually(lambda: connection.pair > 2)
+    assert told[2:] == [(7, False)], "each pair has checks of its own"
+    connection.changing, connection.checking = False, True
     await eventually(lambda: told[2:] == [(7, False), (7, True)])
     connections.clear()
     await eventually(lambda: monitor._task is None)

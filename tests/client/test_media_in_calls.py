@@ -34,6 +34,19 @@ async def in_a_call(
     return alice, outgoing, bob, incoming
 
 
+async def pair_id(session: P2PSession, other: Phone) -> str:
+    """The selected candidate pair; empty while there is none."""
+    path = (await session.get_stats(other.id)).path
+    return "" if path is None else path.pair_id
+
+
+async def leaves_pair(before: str, session: P2PSession, other: Phone) -> None:
+    """Wait until another pair is used than this one."""
+    async with asyncio.timeout(LIMIT):
+        while await pair_id(session, other) in ("", before):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def sees_black(session: P2PSession, user_id: int) -> None:
     """Wait for a black picture."""
     stream = await remote_stream(session, user_id)
@@ -173,14 +186,13 @@ async def test_ice_restart(sign_in: SignIn) -> None:
     alice, outgoing, bob, incoming = await in_a_call(sign_in)
     assert outgoing.can_initiate_ice_restart(bob.id)
     assert not incoming.can_initiate_ice_restart(alice.id)
-    await outgoing.ice_restart(bob.id)
-    await eventually(lambda: outgoing.can_initiate_ice_restart(bob.id))  # this one is done
-    await all_meet({alice: outgoing, bob: incoming})
-
-    await incoming.ice_restart(alice.id)
-    await eventually(lambda: not outgoing.can_initiate_ice_restart(bob.id))
-    await eventually(lambda: outgoing.can_initiate_ice_restart(bob.id))
-    await all_meet({alice: outgoing, bob: incoming})
+    for who, other in ((outgoing, bob), (incoming, alice)):
+        before = [await pair_id(outgoing, bob), await pair_id(incoming, alice)]
+        await who.ice_restart(other.id)
+        await leaves_pair(before[0], outgoing, bob)
+        await leaves_pair(before[1], incoming, alice)
+        await eventually(lambda: outgoing.can_initiate_ice_restart(bob.id))
+        await all_meet({alice: outgoing, bob: incoming})
 
 
 async def test_statistics_need_a_connection(sign_in: SignIn) -> None:

@@ -28,7 +28,7 @@ class _Flow:
         self.changed_at = now
         self.stopped = False
         self.quiet = False  # nothing is sent, and yet the path works
-        self.checks: int | None = None
+        self.checks: tuple[str, int] | None = None  # of which pair, how many
 
 
 class FlowMonitor:
@@ -106,10 +106,13 @@ class FlowMonitor:
         except RingmeshError as error:
             _logger.debug("no statistics: %s", error)
             return
-        checks = path.checks if path is not None else 0
-        if flow.checks is None:
-            flow.checks = checks
-        elif checks > flow.checks and flow.stopped:
+        if path is None:
+            return
+        before, flow.checks = flow.checks, (path.pair_id, path.checks)
+        # ICE tries one pair after the other where none works: each has counted for itself.
+        if before is None or before[0] != path.pair_id:
+            return
+        if path.checks > before[1] and flow.stopped:
             flow.quiet = True
             self._set(user_id, flow, stopped=False)
 

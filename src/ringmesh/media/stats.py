@@ -112,6 +112,7 @@ class PathStats:
         bytes_sent: all bytes on this pair, with retransmissions and RTCP.
         bytes_received: likewise.
         checks: STUN checks received, and answers to ours (RFC 7675).
+        pair_id: names the pair: another one has another name, as after an ICE restart.
     """
 
     local_type: str
@@ -123,6 +124,7 @@ class PathStats:
     bytes_sent: int = 0
     bytes_received: int = 0
     checks: int = 0
+    pair_id: str = ""
 
     @property
     def relayed(self) -> bool:

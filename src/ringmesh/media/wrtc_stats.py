@@ -105,6 +105,7 @@ def _path(report: webrtc.RTCStatsReport, entry: webrtc.RTCTransportStats) -> Pat
         bytes_sent=pair.bytes_sent or 0,
         bytes_received=pair.bytes_received or 0,
         checks=(pair.requests_received or 0) + (pair.responses_received or 0),
+        pair_id=pair.id,
     )
 
 
