@@ -73,7 +73,7 @@ async def test_the_page_moves_to_another_network() -> None:
         for _ in range(2):
             await asyncio.to_thread(here.lab.readdress, "a")
             await comes_in(bob)
-            await page.sees(bob.user_id, bob.stream_id)
+            await page.sees(bob.user_id, bob.stream_id, LIMIT)
             await page.hears(bob.user_id, bob.tone_hz)
 
 

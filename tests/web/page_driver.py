@@ -152,7 +152,7 @@ class Person:
         """Something of `window.fake` (devices.js)."""
         return await self.page.evaluate(f"() => fake.{expression}")
 
-    async def sees(self, user_id: int, stream_id: int) -> None:
+    async def sees(self, user_id: int, stream_id: int, limit: float = LIMIT) -> None:
         """Wait until the picture of this user is that of `stream_id` and moves."""
         seen: set[int] = set()
 
@@ -162,7 +162,7 @@ class Person:
                 seen.add(picture["counter"])
             return len(seen) >= 3
 
-        await until(f"picture {stream_id} of user {user_id}", moving)
+        await until(f"picture {stream_id} of user {user_id}", moving, limit)
 
     async def hears(self, user_id: int, hertz: float) -> None:
         """Wait until the sound of this user is a tone within 2 % of `hertz`."""
