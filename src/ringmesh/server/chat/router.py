@@ -168,8 +168,7 @@ class Router:
             if device.verbatim:
                 device.send(stanza)
             else:
-                if legal is None:
-                    legal = stanza if is_legal_form(stanza) else self._form_for(device, stanza)
+                legal = legal or self._form_for(device, stanza)
                 device.send(legal)
         if publish:
             self.dropped += not devices
