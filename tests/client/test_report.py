@@ -13,7 +13,8 @@ import pytest
 
 from ringmesh import CallType, ConfigurationError, MediaDirection, QualityCause, QualityLevel
 from ringmesh.client.report import CallReport
-from ringmesh.client.report_builder import MAX_EVENTS, MAX_SAMPLES, CallReportBuilder
+from ringmesh.client.report_builder import MAX_EVENTS, CallReportBuilder
+from ringmesh.client.report_series import MAX_SAMPLES
 from ringmesh.media.quality import Quality
 from ringmesh.media.stats import PeerStats
 from tests.client.series import report, series

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -14,20 +14,15 @@ from ringmesh.client.report import (
     ReportEvent,
     ReportSample,
 )
+from ringmesh.client.report_series import ReportSeries
 from ringmesh.client.report_verdict import verdict
-from ringmesh.media.figures import receiving, sending
 from ringmesh.media.quality import MediaDirection, Quality, QualityLevel
 from ringmesh.media.stats import PeerStats
 from ringmesh.signals import CallType
 
-FIRST_STEP = 1.0
-"""Seconds between two samples at first; doubled whenever there are too many."""
-
-MAX_SAMPLES = 600
-"""Samples kept of each person."""
-
 MAX_EVENTS = 500
-"""Events, and changes of quality, kept of each person; later ones are left out."""
+"""Events of each person, and changes of the quality in each direction, that are kept. Later events
+are left out, and of the spells between changes the shortest."""
 
 ENDED = "ended"
 """The event after which nothing more is known of a person."""
@@ -35,23 +30,11 @@ ENDED = "ended"
 
 @dataclass(slots=True)
 class _Person:
-    snapshots: list[PeerStats] = field(default_factory=list)
-    step: float = FIRST_STEP
-    last: PeerStats | None = None
+    series: ReportSeries = field(default_factory=ReportSeries)
     changes: dict[MediaDirection, list[tuple[float, Quality]]] = field(
         default_factory=lambda: {direction: [] for direction in MediaDirection}
     )
     events: list[ReportEvent] = field(default_factory=list)
-
-    def keep(self, stats: PeerStats) -> None:
-        """Keep a snapshot every `step` seconds; half of them when there are too many."""
-        self.last = stats
-        if self.snapshots and stats.timestamp - self.snapshots[-1].timestamp < self.step * 0.9:
-            return
-        self.snapshots.append(stats)
-        if len(self.snapshots) > MAX_SAMPLES:
-            self.step *= 2
-            del self.snapshots[1::2]
 
 
 class CallReportBuilder:
@@ -67,21 +50,24 @@ class CallReportBuilder:
         if self._begun_at is None:
             self._begun_at = at
         events = self._person(user_id).events
-        if len(events) < MAX_EVENTS:
+        if len(events) < MAX_EVENTS - (what != ENDED):
             events.append(ReportEvent(at - self._begun_at, what))
 
     def add_stats(self, user_id: int, stats: PeerStats) -> None:
         """A snapshot; those of one connection come in order."""
         if self._begun_at is None:
             self._begun_at = stats.timestamp
-        self._person(user_id).keep(stats)
+        self._person(user_id).series.add(stats)
 
     def add_quality(self, user_id: int, direction: MediaDirection, quality: Quality) -> None:
         """A level changed."""
         changes = self._person(user_id).changes[direction]
-        if quality.since is not None and len(changes) < MAX_EVENTS:
-            at = quality.since - (self._begun_at or quality.since)
-            changes.append((max(at, changes[-1][0] if changes else 0.0), quality))
+        if quality.since is None:
+            return
+        at = quality.since - (self._begun_at or quality.since)
+        changes.append((max(at, changes[-1][0] if changes else 0.0), quality))
+        if len(changes) > MAX_EVENTS:
+            _leave_out_shortest(changes)
 
     def build(self, session_id: str, now: float, names: Mapping[int, str]) -> CallReport:
         """The report of everything until now."""
@@ -105,7 +91,7 @@ class CallReportBuilder:
     def _person_report(
         self, user_id: int, person: _Person, seconds: float, name: str
     ) -> PersonReport:
-        last = person.last
+        last = person.series.last
         end = next((event.at for event in person.events if event.what == ENDED), seconds)
         path = last.path if last is not None else None
         video = last.video_received if last is not None else None
@@ -121,30 +107,28 @@ class CallReportBuilder:
             path=None if path is None else "relayed" if path.relayed else "direct",
             video_codec=None if video is None else video.codec,
             audio_codec=None if audio is None else audio.codec,
-            samples=self._samples(person),
+            samples=tuple(self._samples(person)),
             periods=tuple(sorted(periods, key=lambda period: period.begin)),
             events=tuple(person.events),
         )
 
-    def _samples(self, person: _Person) -> tuple[ReportSample, ...]:
-        snapshots = list(person.snapshots)
-        if person.last is not None and snapshots[-1] is not person.last:
-            snapshots[-1] = person.last
-        samples = []
-        for before, after in pairwise(snapshots):
-            if after.timestamp <= before.timestamp:
-                continue
-            at = after.timestamp - (self._begun_at or 0.0)
-            samples.append(
-                ReportSample(
-                    at=at,
-                    receiving=receiving(before, after),
-                    sending=sending(before, after),
-                    receiving_level=_level(person.changes[MediaDirection.RECEIVING], at),
-                    sending_level=_level(person.changes[MediaDirection.SENDING], at),
-                )
+    def _samples(self, person: _Person) -> Iterator[ReportSample]:
+        begun_at = self._begun_at or 0.0
+        for time, receiving, sending in person.series.samples():
+            at = time - begun_at
+            yield ReportSample(
+                at=at,
+                receiving=receiving,
+                sending=sending,
+                receiving_level=_level(person.changes[MediaDirection.RECEIVING], at),
+                sending_level=_level(person.changes[MediaDirection.SENDING], at),
             )
-        return tuple(samples)
+
+
+def _leave_out_shortest(changes: list[tuple[float, Quality]]) -> None:
+    """What held before the shortest spell is then said to have held in it, too."""
+    lengths = [later - at for (at, _), (later, _) in pairwise(changes)]
+    del changes[lengths.index(min(lengths))]
 
 
 def _level(changes: list[tuple[float, Quality]], at: float) -> QualityLevel:
