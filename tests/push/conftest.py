@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ringmesh.server.push import link
+from ringmesh.server.push import connection, link
 from ringmesh.server.push.apns import ApnsSender
 from ringmesh.server.push.contract import ApnsKeys, FcmKeys, WebKeys
 from ringmesh.server.push.fcm import FcmSender
@@ -41,7 +41,7 @@ def key() -> str:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits for providers are short, but long enough for a busy machine."""
     monkeypatch.setattr(link, "SEND_SECONDS", 3.0)
-    monkeypatch.setattr(link, "BODY_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.5)
 
 
 @pytest.fixture

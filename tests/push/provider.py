@@ -16,11 +16,13 @@ from typing import Any, Self
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from h2.settings import SettingCodes, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,10 @@ class Fault(Enum):
     """The connection ends without an answer to a request that may have been looked at."""
     GOAWAY_AFTER = auto()
     """An answer, and then the connection ends."""
+    REFUSED = auto()
+    """The request is reset, and was not looked at."""
+    RESET = auto()
+    """The request is reset, whatever was done about it."""
     DROP = auto()
     """The connection is cut."""
 
@@ -111,6 +117,7 @@ class Provider:
         faults: one for each of the next requests; None: no fault.
         requests: all that came.
         arrived: set when the first of them came.
+        max_streams: how many requests it takes at once on new connections; None: as many as come.
     """
 
     def __init__(self, certificate: Certificate) -> None:
@@ -118,6 +125,7 @@ class Provider:
         self.faults: deque[Answer | Fault | None] = deque()
         self.requests: list[Request] = []
         self.arrived = asyncio.Event()
+        self.max_streams: int | None = None
         self.connections = 0
         self.url = ""
         self._server: asyncio.Server
@@ -150,7 +158,7 @@ class _Connection(asyncio.Protocol):
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         self._bodies: dict[int, bytes] = {}
         self._heads: dict[int, dict[str, str]] = {}
-        self._endless: dict[int, bool] = {}
+        self._endless: set[int] = set()
         self._transport: asyncio.Transport
         self._number = 0
 
@@ -160,6 +168,9 @@ class _Connection(asyncio.Protocol):
         self._provider.connections += 1
         self._number = self._provider.connections
         self._provider._open.add(transport)
+        if self._provider.max_streams is not None:
+            streams = {SettingCodes.MAX_CONCURRENT_STREAMS: self._provider.max_streams}
+            self._h2.local_settings = Settings(client=False, initial_values=streams)
         self._h2.initiate_connection()
         self._flush()
 
@@ -181,8 +192,9 @@ class _Connection(asyncio.Protocol):
                     )
                 case h2.events.StreamEnded():
                     self._answer(event.stream_id)
-                case h2.events.WindowUpdated():
-                    self._fill()
+                case h2.events.StreamReset():
+                    self._endless.discard(event.stream_id)
+        self._fill()
         self._flush()
 
     def _answer(self, stream_id: int) -> None:
@@ -196,7 +208,7 @@ class _Connection(asyncio.Protocol):
             self._provider.requests.append(request)
             self._send(stream_id, fault or self._provider.handle(request))
             return
-        if fault not in (Fault.GOAWAY_UNSEEN, Fault.GOAWAY_UNSEEN_LATER):
+        if fault not in (Fault.GOAWAY_UNSEEN, Fault.GOAWAY_UNSEEN_LATER, Fault.REFUSED):
             self._provider.requests.append(request)
         self._fail(stream_id, fault, request)
 
@@ -206,7 +218,7 @@ class _Connection(asyncio.Protocol):
                 self._h2.send_headers(stream_id, [(":status", "500"), ("retry-after", "7")])
                 self._h2.send_data(stream_id, b"{")
                 if fault is Fault.ENDLESS_BODY:
-                    self._endless[stream_id] = True
+                    self._endless.add(stream_id)
                     self._fill()
             case Fault.GOAWAY_UNSEEN:
                 self._go_away(0)
@@ -217,6 +229,10 @@ class _Connection(asyncio.Protocol):
             case Fault.GOAWAY_AFTER:
                 self._send(stream_id, self._provider.handle(request))
                 self._go_away(stream_id)
+            case Fault.REFUSED:
+                self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
+            case Fault.RESET:
+                self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
             case Fault.DROP:
                 self._transport.abort()
 

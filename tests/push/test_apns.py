@@ -166,7 +166,16 @@ async def test_connections_that_end(apns: FakeApns, apns_sender: ApnsSender, fau
     assert len(apns.requests) == 3
 
 
-@pytest.mark.parametrize("fault", [Fault.GOAWAY_SEEN, Fault.DROP])
+async def test_requests_that_are_refused(apns: FakeApns, apns_sender: ApnsSender) -> None:
+    """A reset that says that nothing was done is another chance, a second one in turn is not."""
+    apns.faults.append(Fault.REFUSED)
+    assert await apns_sender.send(to()) == DELIVERED
+    apns.faults.extend([Fault.REFUSED, Fault.REFUSED])
+    assert (await apns_sender.send(to())).status is Status.RETRY
+    assert len(apns.requests) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.GOAWAY_SEEN, Fault.RESET, Fault.DROP])
 async def test_answers_that_are_lost(apns: FakeApns, apns_sender: ApnsSender, fault: Fault) -> None:
     """Where nobody knows whether it was sent, it is not sent again here."""
     apns.faults.append(fault)
@@ -216,6 +225,24 @@ async def test_many_at_once_share_a_connection(apns: FakeApns, apns_sender: Apns
         sent = [group.create_task(apns_sender.send(to())) for _ in range(200)]
     assert {task.result() for task in sent} == {DELIVERED}
     assert apns.connections == 1
+
+
+async def test_a_provider_that_takes_few_at_once(apns: FakeApns, apns_sender: ApnsSender) -> None:
+    """Apple begins with one. More requests than it takes would be an error; they wait."""
+    apns.max_streams = 1
+    async with asyncio.TaskGroup() as group:
+        sent = [group.create_task(apns_sender.send(to())) for _ in range(20)]
+    assert {task.result() for task in sent} == {DELIVERED}
+    assert apns.connections == 1
+
+
+async def test_a_topic_that_is_no_text_for_a_header(
+    apns: FakeApns, apns_sender: ApnsSender
+) -> None:
+    """What an app says about itself does not get into the headers unseen."""
+    target = subscription(token=DEVICE, bundle_identifier="org.exampleé")
+    assert (await apns_sender.send(push(target))).status is Status.REJECTED
+    assert not apns.requests
 
 
 async def test_a_certificate_that_is_not_trusted(apns_keys: ApnsKeys, apns: FakeApns) -> None:

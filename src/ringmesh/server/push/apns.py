@@ -26,7 +26,8 @@ from ringmesh.server.push.contract import (
     Push,
     Status,
 )
-from ringmesh.server.push.link import SEND_SECONDS, Link, Reply, bounded, retry_after, tls_context
+from ringmesh.server.push.http_exchange import Reply
+from ringmesh.server.push.link import SEND_SECONDS, Link, bounded, retry_after, tls_context
 from ringmesh.server.push.messages import Translated, expiration_of, translate
 from ringmesh.server.push.webpush import load_p256_key
 

@@ -27,7 +27,8 @@ from ringmesh.server.push.contract import (
     Push,
     Status,
 )
-from ringmesh.server.push.link import SEND_SECONDS, Link, Reply, bounded, retry_after, tls_context
+from ringmesh.server.push.http_exchange import Reply
+from ringmesh.server.push.link import SEND_SECONDS, Link, bounded, retry_after, tls_context
 from ringmesh.server.push.messages import expiration_of, translate
 
 URL = "https://fcm.googleapis.com"

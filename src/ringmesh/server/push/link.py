@@ -8,71 +8,56 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-
-import httpcore2
+from urllib.parse import urlsplit
 
 from ringmesh.errors import ConfigurationError, ConnectionFailedError, RequestError
+from ringmesh.server.push.addresses import PrivateAddressError, Resolve, any_address, connect
+from ringmesh.server.push.connection import ALPN, Connection, UnseenError
 from ringmesh.server.push.contract import Outcome, Status
-from ringmesh.server.push.endpoints import is_allowed_host, is_public
+from ringmesh.server.push.http_exchange import Reply, Request
 
 SEND_SECONDS = 10.0
 """How long one attempt may take, all in all."""
 
-MAX_BODY = 16_384
-BODY_SECONDS = 2.0
 MAX_AT_ONCE = 100
 """Requests that may be under way to one host. More wait, within `SEND_SECONDS`."""
 
-_IDLE_SECONDS = 600.0
 _LONGEST_RETRY_AFTER = 86_400.0
-_MOST_ADDRESSES = 4
-_CLOSE_SECONDS = 1.0
-
-
-class PrivateAddressError(httpcore2.ConnectError):
-    """The host's name leads into a private network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer. The body is empty where it came too slowly, and cut where it was too large."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+_SHUTDOWN_SECONDS = 1.0
 
 
 class Link:
     """Connections to one host.
 
     A connection on which something was not answered in time is used no longer, though what is still
-    under way on it may come to its end. What a provider has surely not seen (GOAWAY, RFC 9113
-    section 6.8) goes out again on a new one.
+    under way on it may come to its end. What a provider has surely not seen (RFC 9113 sections 6.8
+    and 8.7) goes out again on another one, once.
 
     Args:
         tls: from `tls_context`.
-        backend: how to connect; None: to any address.
+        resolve: to which addresses to connect.
     """
 
-    def __init__(
-        self, tls: ssl.SSLContext, backend: httpcore2.AsyncNetworkBackend | None = None
-    ) -> None:
+    def __init__(self, tls: ssl.SSLContext, resolve: Resolve = any_address) -> None:
         self._tls = tls
-        self._backend = backend
+        self._resolve = resolve
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
-        self._pool = self._new_pool()
-        self._running: dict[httpcore2.AsyncConnectionPool, int] = {}
+        self._connecting = asyncio.Lock()
+        self._connections: list[Connection] = []
         self.waiting = 0
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
         """One request and its answer. The caller bounds the time.
 
+        Args:
+            headers: names in lower case.
+
         Raises:
             ConnectionFailedError: no connection, or it ended early; the text says how.
-            PrivateAddressError: from the backend.
+            PrivateAddressError: from `resolve`.
+            RequestError: a header cannot be sent.
         """
         self.waiting += 1
         try:
@@ -83,156 +68,74 @@ class Link:
 
     async def close(self) -> None:
         """Close all connections."""
-        for pool in {self._pool, *self._running}:
-            await _close(pool)
+        await asyncio.gather(*(connection.close() for connection in self._connections))
 
     async def _post(self, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
+        host, port, request = _request(url, headers, content)
         for last in (False, True):
-            pool = self._pool
-            self._running[pool] = self._running.get(pool, 0) + 1
+            connection = self._free() or await self._connect(host, port)
             try:
-                return await _exchange(pool, url, headers, content)
-            except PrivateAddressError:
+                return await connection.post(request)
+            except UnseenError:
+                if last:
+                    raise
+            except BaseException:  # cancelled: not answered in time
+                connection.retire()
                 raise
-            except (
-                httpcore2.NetworkError,
-                httpcore2.ProtocolError,
-                ssl.SSLError,
-                OSError,
-            ) as error:
-                self._retire(pool)
-                if last or not _is_unseen(error):
-                    raise ConnectionFailedError(_words(error)) from None
-            except BaseException:  # not answered in time: whoever bounds the time cancels
-                self._retire(pool)
-                raise
-            finally:
-                await self._finished(pool)
         raise AssertionError("unreachable")
 
-    def _new_pool(self) -> httpcore2.AsyncConnectionPool:
-        return httpcore2.AsyncConnectionPool(
-            ssl_context=self._tls,
-            max_connections=MAX_AT_ONCE,
-            max_keepalive_connections=MAX_AT_ONCE,
-            keepalive_expiry=_IDLE_SECONDS,
-            http2=True,
-            network_backend=self._backend,
-        )
+    def _free(self) -> Connection | None:
+        for one in self._connections:
+            if one.usable and (one.shared or not one.busy):
+                return one
+        return None
 
-    def _retire(self, pool: httpcore2.AsyncConnectionPool) -> None:
-        if pool is self._pool:
-            self._pool = self._new_pool()
-
-    async def _finished(self, pool: httpcore2.AsyncConnectionPool) -> None:
-        self._running[pool] -= 1
-        if not self._running[pool]:
-            del self._running[pool]
-            if pool is not self._pool:
-                await _close(pool)
-
-
-async def _exchange(
-    pool: httpcore2.AsyncConnectionPool, url: str, headers: Mapping[str, str], content: bytes
-) -> Reply:
-    async with pool.stream("POST", url, headers=[*headers.items()], content=content) as response:
-        found = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers
-        }
-        lower = {name.lower(): value for name, value in found.items()}
-        return Reply(response.status, lower, await _body(response))
-
-
-async def _body(response: httpcore2.Response) -> bytes:
-    """What says why; the status alone will do."""
-    body = b""
-    assert isinstance(response.stream, AsyncIterable)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in response.stream:
-                body += chunk
-                if len(body) >= MAX_BODY:
-                    break
-    except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
-        return b""
-    return body[:MAX_BODY]
-
-
-async def _close(pool: httpcore2.AsyncConnectionPool) -> None:
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await pool.aclose()
-    except Exception:  # it is of no use any more, in whatever state it is
-        return
-
-
-def _is_unseen(error: Exception) -> bool:
-    """A GOAWAY that says no request at all was looked at. (With a higher last stream httpcore2
-    repeats what came after it by itself.)"""
-    cause = error.args[0] if error.args else None
-    return getattr(cause, "last_stream_id", None) == 0
-
-
-def _words(error: Exception) -> str:
-    """A transport error without addresses and tokens."""
-    cause: BaseException = error
-    while cause.__cause__ is not None or cause.__context__ is not None:
-        cause = cause.__cause__ or cause.__context__ or cause
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {cause.verify_message}"
-    if isinstance(cause, socket.gaierror):
-        return "its name is unknown"
-    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
-        return os.strerror(cause.errno).lower()
-    return f"the connection failed ({type(error).__name__})"
-
-
-class PublicBackend(httpcore2.AsyncNetworkBackend):
-    """Connects to hosts on the Internet only, whatever their names say.
-
-    Args:
-        allowed_hosts: may be private all the same.
-    """
-
-    def __init__(self, allowed_hosts: Collection[str]) -> None:
-        self._allowed = allowed_hosts
-        self._inner = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """Resolve the name once, and connect to what was checked.
-
-        Raises:
-            PrivateAddressError: it has private addresses only.
-        """
-        if is_allowed_host(host, port, self._allowed):
-            addresses = [host]
-        else:
-            addresses = await _public_addresses(host, port)
-        for last, address in enumerate(addresses, 1 - len(addresses)):
+    async def _connect(self, host: str, port: int) -> Connection:
+        async with self._connecting:
+            made = self._free()  # meanwhile, by somebody else
+            if made is not None:
+                return made
             try:
-                return await self._inner.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                reached = await connect(await self._resolve(host, port), port)
+                _, made = await asyncio.get_running_loop().create_connection(
+                    Connection,
+                    sock=reached,
+                    ssl=self._tls,
+                    server_hostname=host,
+                    ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
                 )
-            except httpcore2.ConnectError:
-                if last == 0:
-                    raise
-        raise PrivateAddressError("leads into a private network")
+            except OSError as error:
+                raise ConnectionFailedError(_words(error)) from None
+            self._keep(made)
+            return made
+
+    def _keep(self, made: Connection) -> None:
+        for stale in self._connections:
+            if not stale.usable:
+                stale.retire()
+        self._connections.append(made)
+        made.lost.add_done_callback(lambda _: self._connections.remove(made))
 
 
-async def _public_addresses(host: str, port: int) -> list[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore2.ConnectError("unknown name") from error
-    addresses = [str(info[4][0]) for info in found]
-    return [address for address in addresses if is_public(address)][:_MOST_ADDRESSES]
+def _request(url: str, headers: Mapping[str, str], content: bytes) -> tuple[str, int, Request]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None, "checked when it was configured or subscribed"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    for name, text in (*headers.items(), ("path", path)):
+        if not text.isascii() or not text.isprintable() or text != text.strip():
+            raise RequestError(422, {name: ["is no text for a header"]})
+    return parts.hostname, parts.port or 443, Request(parts.netloc, path, headers, content)
+
+
+def _words(error: OSError) -> str:
+    """Why there is no connection, without addresses and tokens."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, socket.gaierror):
+        return "its name is unknown"
+    if error.errno and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno).lower()
+    return f"the connection failed ({type(error).__name__})"
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -241,13 +144,13 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     Raises:
         ConfigurationError: the file cannot be used.
     """
-    if ca_file is None:
-        return ssl.create_default_context()
     try:
-        return ssl.create_default_context(cafile=str(ca_file))
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except OSError as error:
         reason = error.strerror or "it holds no certificate"
         raise ConfigurationError(f"{ca_file} cannot be used: {reason}") from None
+    context.set_alpn_protocols(ALPN)
+    return context
 
 
 def retry_after(reply: Reply, now: Callable[[], float] = time.time) -> float | None:

@@ -8,9 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from ringmesh.server.push.addresses import public_address
 from ringmesh.server.push.contract import DELIVERED, Kind, Outcome, Push, Status, WebKeys
 from ringmesh.server.push.endpoints import check_endpoint
-from ringmesh.server.push.link import Link, PublicBackend, Reply, bounded, retry_after, tls_context
+from ringmesh.server.push.http_exchange import Reply
+from ringmesh.server.push.link import Link, bounded, retry_after, tls_context
 from ringmesh.server.push.messages import Translated, expiration_of, translate
 from ringmesh.server.push.tickets import Tickets
 from ringmesh.server.push.webpush import MAX_PLAINTEXT, Vapid, encrypt, to_base64url
@@ -34,7 +36,7 @@ class WebSender:
         self._tickets = Tickets(keys.private_key)
         self._allowed = keys.allowed_hosts
         self._tls = tls_context(keys.ca_file)
-        self._backend = PublicBackend(keys.allowed_hosts)
+        self._resolve = public_address(keys.allowed_hosts)
         self._links: OrderedDict[str, Link] = OrderedDict()
         self._clock = clock
 
@@ -101,7 +103,7 @@ class WebSender:
     async def _link(self, host: str) -> Link:
         link = self._links.get(host)
         if link is None:
-            link = self._links[host] = Link(self._tls, self._backend)
+            link = self._links[host] = Link(self._tls, self._resolve)
         self._links.move_to_end(host)
         if len(self._links) > _MOST_HOSTS:
             idle = next((name for name, one in self._links.items() if not one.waiting), host)
