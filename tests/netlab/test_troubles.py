@@ -8,6 +8,8 @@ import time
 import pytest
 
 from tests.netlab.world import LIMIT, POLL, Person, connect_call, world
+from tests.web.page_driver import Person as Tab
+from tests.web.page_driver import until
 
 LASTING = 20  # windows of 50 ms with the tone
 
@@ -56,6 +58,15 @@ async def test_moving_to_another_network(mover: int) -> None:
             await goes_on(people)
 
 
+async def sends_from(page: Tab, address: str) -> None:
+    """A path from this address has been chosen: what comes in later came that way."""
+
+    async def chosen() -> bool:
+        return address in await page.fake("addresses()")
+
+    await until(f"a path from {address}", chosen, LIMIT)
+
+
 async def test_the_page_moves_to_another_network() -> None:
     """A call on the calling page goes on after its machine got a new address, there and back."""
     async with world("cone") as here:
@@ -72,6 +83,7 @@ async def test_the_page_moves_to_another_network() -> None:
         await page.sees(bob.user_id, bob.stream_id)
         for _ in range(2):
             await asyncio.to_thread(here.lab.readdress, "a")
+            await sends_from(page, here.lab.public_addr("a"))
             await comes_in(bob)
             await page.sees(bob.user_id, bob.stream_id, LIMIT)
             await page.hears(bob.user_id, bob.tone_hz)

@@ -47,6 +47,15 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 fake.fragments = () => fake.peers
   .filter(({signalingState, localDescription}) => signalingState !== 'closed' && localDescription)
   .map(({localDescription}) => /a=ice-ufrag:(\S+)/.exec(localDescription.sdp)[1]);
+const statistics = () => Promise.all(fake.peers.map((peer) => peer.getStats()));
+fake.keyFrames = async () => (await statistics()).flatMap((report) => [...report.values()])
+  .filter(({type, kind}) => type === 'outbound-rtp' && kind === 'video')
+  .reduce((sum, {keyFramesEncoded}) => sum + keyFramesEncoded, 0);
+// The addresses, as others see them, from which the connections send.
+fake.addresses = async () => (await statistics()).flatMap((report) => [...report.values()]
+  .filter(({type}) => type === 'transport')
+  .map(({selectedCandidatePairId}) => report.get(report.get(selectedCandidatePairId)?.localCandidateId))
+  .map((local) => local?.candidateType === 'relay' ? local.relatedAddress : local?.address));
 // Let a connection look as if it were in this state until it is renegotiated, or for good.
 fake.pretend = (peer, state, forGood = false) => {
   Object.defineProperty(peer, 'iceConnectionState', {value: state, configurable: true});

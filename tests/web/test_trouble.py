@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from ringmesh import CallType
@@ -11,10 +13,37 @@ from ringmesh.client.events import SessionClosed
 from ringmesh.server.accounts.user_input import UserInput
 from ringmesh.server.app import Server
 from ringmesh.server.settings import load_settings
+from tests.client.tcp_server import Proxy
 from tests.interop.conftest import PASSWORD, SignIn
 from tests.interop.people import coded
 from tests.web.conftest import Account
 from tests.web.page_driver import LIMIT, Pages, Person, until
+
+
+class DeafChat(Proxy):
+    """While it is `deaf`, new chat connections hear nothing, or nothing after the handshake, and
+    everything else breaks. `heard` tells that one waits."""
+
+    def __init__(self, host: str, port: int, *, shakes_hands: bool) -> None:
+        super().__init__(host, port)
+        self.deaf = False
+        self.heard = asyncio.Event()
+        self._shakes_hands = shakes_hands
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.deaf:
+            await super()._serve(reader, writer)
+            return
+        request = await reader.readuntil(b"\r\n\r\n")
+        if request.startswith(b"GET /chat"):
+            there, back = await asyncio.open_connection(*self._target)
+            if self._shakes_hands:
+                back.write(request)
+                writer.write(await there.readuntil(b"\r\n\r\n"))
+            self.heard.set()
+            await reader.read()
+            back.close()
+        writer.close()
 
 
 async def test_denied_devices(pages: Pages, account: Account) -> None:
@@ -93,7 +122,8 @@ async def test_leaving_the_page_hangs_up(pages: Pages, account: Account, sign_in
 
 
 async def test_new_network(pages: Pages, account: Account) -> None:
-    """After a change of network whoever made the offer restarts ICE; the call goes on."""
+    """After a change of network whoever made the offer restarts ICE; the call goes on, with a
+    whole picture at once."""
     alice = await pages.sign_in(await account())
     bob = await pages.sign_in(await account())
     await alice.call(bob.login)
@@ -103,8 +133,11 @@ async def test_new_network(pages: Pages, account: Account) -> None:
     before = await alice.fake("fragments()")
     await bob.page.evaluate("window.dispatchEvent(new Event('online'))")
     assert await alice.fake("fragments()") == before
+    await alice.talks_with(bob)
+    key_frames = await alice.fake("keyFrames()")
     await alice.page.evaluate("window.dispatchEvent(new Event('online'))")
     await until("a restart", lambda: _changed(alice, before))
+    await until("a key frame", lambda: _refreshed(alice, key_frames))
     await alice.talks_with(bob)
 
     before = await alice.fake("fragments()")
@@ -117,6 +150,10 @@ async def test_new_network(pages: Pages, account: Account) -> None:
 
 async def _changed(person: Person, before: list[str]) -> bool:
     return bool(await person.fake("fragments()") != before)
+
+
+async def _refreshed(person: Person, before: int) -> bool:
+    return bool(await person.fake("keyFrames()") > before)
 
 
 async def test_offline(pages: Pages, account: Account) -> None:
@@ -165,6 +202,25 @@ async def test_server_restart_during_a_call(browser: Browser, tmp_path: Path) ->
         problems = await pages.close()
         await server.stop()
     assert not problems
+
+
+@pytest.mark.parametrize("shakes_hands", [False, True], ids=["handshake", "login"])
+async def test_chat_that_never_answers(
+    browser: Browser, server: Server, account: Account, shakes_hands: bool
+) -> None:
+    """An attempt to connect that the other side does not go on with is given up for another."""
+    host, port = server.url.removeprefix("http://").split(":")
+    async with DeafChat(host, int(port), shakes_hands=shakes_hands) as proxy:
+        pages = Pages(browser, f"http://127.0.0.1:{proxy.port}")
+        alice = await pages.sign_in(await account())
+        proxy.deaf = True
+        proxy.cut()
+        async with asyncio.timeout(LIMIT):
+            await proxy.heard.wait()
+        proxy.deaf = False
+        await expect(alice.page.locator(".banner")).to_contain_text("Reconnecting")
+        await expect(alice.page.locator(".banner")).to_be_hidden()
+        assert not await pages.close()
 
 
 async def test_expired_session(pages: Pages, account: Account, server: Server) -> None:

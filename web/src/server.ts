@@ -34,7 +34,7 @@ interface Places {
 
 /** Seconds. `disconnectTimeInterval` must never strike: recovery.ts decides when a person is lost. */
 const CALL_TIMES = {answerTimeInterval: 60, dialingTimeInterval: 4, disconnectTimeInterval: 86_400};
-const RECONNECT_SECONDS = 2;
+const RECONNECT_SECONDS = 1;
 const LONGEST_LOGIN = 70;
 const MISSED_SHOWN = 5;
 

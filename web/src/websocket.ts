@@ -1,6 +1,6 @@
 // A WebSocket whose end is told in time. On a dead network browsers wait a minute for the other
 // side's closing frame before they tell of the end that they were asked for; the SDK waits with them.
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 100;
 
 window.WebSocket = class extends WebSocket {
   #told = false;

@@ -36,6 +36,7 @@ export class Recovery {
     if (state === Connection.CONNECTED || state === Connection.COMPLETED) {
       clearTimeout(this.#troubles.get(person.id)?.timer);
       this.#troubles.delete(person.id);
+      refreshOnNewPath(this.call.peer(person.id));
     } else if (state === Connection.DISCONNECTED) {
       this.#plan(person, PATIENCE_MS);
     } else if (state === Connection.FAILED) {
@@ -55,7 +56,7 @@ export class Recovery {
       if (!bytes || bytes !== silence?.bytes) {
         this.#silences.set(person.id, {bytes, looks: 0});
       } else if (++silence.looks < MOST_LOOKS && silence.looks % LOOKS_BETWEEN === SILENT_LOOKS) {
-        void this.call.chat.check().then(() => this.#restart(person));
+        void this.#restart(person);
       }
     }
   }
@@ -93,18 +94,36 @@ export class Recovery {
     await this.#restart(person);
   }
 
-  /** Only whoever made the offer may: two restarts at once would cancel each other. */
+  /** Only whoever made the offer may: two restarts at once would cancel each other. What a dead chat
+   * connection takes could arrive much later, when the old network is back. */
   async #restart(person: Person): Promise<void> {
     const {call} = this;
     if (this.#restarting.has(person.id)) return;
     this.#restarting.add(person.id);
+    await call.chat.doubt();
     await call.chat.online();
     this.#restarting.delete(person.id);
+    const silence = this.#silences.get(person.id);
+    if (silence) silence.looks = Math.max(silence.looks, SILENT_LOOKS); // or `look` would disturb this one
     if (call.phase !== 'running' || person.gone || !call.session.canInitiateIceRestart(person.id)) return;
     // It takes the renegotiation for a person who has not joined.
     clearTimeout(call.session.waitingOfferOrAnswerTimer ?? undefined);
     call.session.waitingOfferOrAnswerTimer = null;
     await call.session.iceRestart(person.id);
+  }
+}
+
+/** What the others miss while a path is dead they would ask for once in three seconds: show them all
+ * of the picture as soon as there is another path. */
+function refreshOnNewPath(peer: Peer | undefined): void {
+  for (const sender of peer?.getSenders() ?? []) {
+    const ice = sender.track?.kind === 'video' && sender.transport?.iceTransport;
+    if (!ice) continue;
+    ice.onselectedcandidatepairchange = () => {
+      const parameters = sender.getParameters();
+      const keyFrames = {encodingOptions: parameters.encodings.map(() => ({keyFrame: true}))};
+      void sender.setParameters(parameters, keyFrames as RTCSetParameterOptions).catch(() => undefined);
+    };
   }
 }
 
