@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Sequence
 
@@ -40,6 +41,36 @@ async def test_a_closed_reader_hears_nothing_more() -> None:
         await waiting
     broadcast.publish(1)
     assert [value async for value in subscription] == []
+
+
+async def test_a_reader_who_breaks_off_costs_nothing() -> None:
+    """Nothing is kept for who left his loop without closing."""
+    broadcast: Broadcast[int] = Broadcast()
+    for number in range(3):
+        asyncio.get_running_loop().call_soon(broadcast.publish, number)
+        async for value in broadcast.subscribe():
+            assert value == number
+            break
+        assert not broadcast.has_subscriptions
+
+
+async def test_a_reader_who_waits_is_not_forgotten() -> None:
+    """A task that nobody holds, and that waits for a value, gets it."""
+    broadcast: Broadcast[int] = Broadcast()
+    got: list[int] = []
+
+    async def read() -> None:
+        async for value in broadcast.subscribe():
+            got.append(value)
+
+    asyncio.get_running_loop().create_task(read())
+    for number in range(3):
+        await eventually(lambda: broadcast.has_subscriptions)
+        gc.collect()
+        broadcast.publish(number)
+        await eventually(lambda number=number: got[-1:] == [number])
+    broadcast.close()
+    assert got == [0, 1, 2]
 
 
 async def test_callbacks_are_bounded(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, Self, TypeVar
+from weakref import WeakSet
 
 _logger = logging.getLogger(__name__)
 
@@ -18,7 +21,8 @@ T = TypeVar("T")
 class Subscription(Generic[T]):
     """Values published since its creation, to ``async for`` over; ends when the publisher closes.
 
-    Close it, or leave its ``async with``, when breaking off early.
+    Who breaks off early and keeps it closes it, or leaves its ``async with``; else values go on to
+    be kept for him.
     """
 
     def __init__(self, broadcast: Broadcast[T]) -> None:
@@ -35,7 +39,8 @@ class Subscription(Generic[T]):
             if self._ended:
                 raise StopAsyncIteration
             self._wakeup.clear()
-            await self._wakeup.wait()
+            with self._broadcast.waiting(self):
+                await self._wakeup.wait()
         return self._queue.popleft()
 
     async def __aenter__(self) -> Self:
@@ -64,10 +69,11 @@ class Subscription(Generic[T]):
 
 
 class Broadcast(Generic[T]):
-    """The publisher's side."""
+    """The publisher's side. A subscription that nobody holds any more is forgotten."""
 
     def __init__(self) -> None:
-        self._subscriptions: set[Subscription[T]] = set()
+        self._subscriptions: WeakSet[Subscription[T]] = WeakSet()
+        self._waiting: set[Subscription[T]] = set()
         self._closed = False
 
     def publish(self, value: T) -> None:
@@ -88,6 +94,15 @@ class Broadcast(Generic[T]):
         else:
             self._subscriptions.add(subscription)
         return subscription
+
+    @contextmanager
+    def waiting(self, subscription: Subscription[T]) -> Iterator[None]:
+        """Hold a subscription while somebody waits for it: his task may be held by nothing else."""
+        self._waiting.add(subscription)
+        try:
+            yield
+        finally:
+            self._waiting.discard(subscription)
 
     def unsubscribe(self, subscription: Subscription[T]) -> None:
         """Publish to this one no longer, and end it."""
