@@ -49,21 +49,22 @@ async def test_a_callback_may_run_the_whole_call(sign_in: SignIn) -> None:
     assert left.user_info == {"by": "callback"}
 
 
+async def ring(alice: Phone, user_id: int) -> P2PSession:
+    """Let somebody's client ring."""
+    outgoing = alice.me.calls.create_call_session(CallType.AUDIO_CALL, [user_id])
+    await outgoing.start_call()
+    await told(outgoing, UserRinging)
+    return outgoing
+
+
 @pytest.mark.parametrize("way", ["callback", "events", "wait_for"])
 async def test_a_call_that_rings_before_anybody_listens(sign_in: SignIn, way: str) -> None:
     """Whoever listens first is told of it, once; of one that is over by then, nobody is."""
     alice, me = Phone(await sign_in(), 1), await sign_in()
-
-    async def ring() -> P2PSession:
-        outgoing = alice.me.calls.create_call_session(CallType.AUDIO_CALL, [me.id])
-        await outgoing.start_call()
-        await told(outgoing, UserRinging)
-        return outgoing
-
-    given_up = await ring()
+    given_up = await ring(alice, me.id)
     await given_up.hang_up()
     await me.calls.sessions[given_up.session_id].wait_for(SessionClosed, timeout=LIMIT)
-    waiting = await ring()
+    waiting = await ring(alice, me.id)
 
     heard: asyncio.Queue[P2PSession] = asyncio.Queue()
     if way == "callback":
@@ -77,10 +78,24 @@ async def test_a_call_that_rings_before_anybody_listens(sign_in: SignIn, way: st
                 heard.put_nowait(event.session)
                 break
     me.calls.on_receive_new_session = heard.put_nowait
-    later = await ring()
+    later = await ring(alice, me.id)
     sessions = [await asyncio.wait_for(heard.get(), LIMIT) for _ in range(2)]
     assert [one.session_id for one in sessions] == [waiting.session_id, later.session_id]
     assert heard.empty()
+
+
+async def test_waiting_for_something_else_is_not_listening(sign_in: SignIn) -> None:
+    """A call that rings meanwhile is told to whoever listens for calls first, even in general."""
+    alice, me = Phone(await sign_in(), 1), await sign_in()
+    other = asyncio.ensure_future(me.calls.wait_for(events.InvalidEvent, timeout=LIMIT))
+    await asyncio.sleep(0)
+    outgoing = await ring(alice, me.id)
+    event = await me.calls.wait_for(events.SessionEvent, timeout=LIMIT)
+    assert isinstance(event, ReceiveNewSession)
+    assert event.session.session_id == outgoing.session_id
+    stranger = HangUp(session_id="unknown", call_type=CallType.AUDIO_CALL, caller_id=alice.id)
+    me.calls.receive_signal(alice.id, stranger)
+    assert (await other).user_id == alice.id
 
 
 async def test_callbacks_in_order(sign_in: SignIn) -> None:

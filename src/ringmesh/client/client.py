@@ -79,6 +79,8 @@ class P2PClient:
         self._media = media or RTCMediaConfig()
         self._callbacks = CallbackRunner()
         self._hub = EventHub()
+        self._hub_of_waits = EventHub()
+        """For those who wait for something else than a call: they do not hear one ring."""
         self._services = SessionServices(
             peers=PeerSettings(
                 engine=engine or WrtcEngine(),
@@ -128,6 +130,7 @@ class P2PClient:
         await self._devices.aclose()
         await self._callbacks.aclose(CLOSE_TIMEOUT)
         self._hub.close()
+        self._hub_of_waits.close()
 
     @property
     def on_receive_new_session(self) -> Callable[[P2PSession], object] | None:
@@ -217,8 +220,9 @@ class P2PClient:
     async def wait_for(self, *kinds: type[AnyEvent], timeout: float | None = None) -> AnyEvent:
         """The next event of these kinds. Raises `TimeoutError` after `timeout` seconds and
         `InvalidStateError` when the client is closed."""
-        if events.ReceiveNewSession in kinds:
-            self._catch_up_soon()
+        if not issubclass(events.ReceiveNewSession, kinds):
+            return await self._hub_of_waits.wait_for(kinds, None, timeout)
+        self._catch_up_soon()
         return await self._hub.wait_for(kinds, None, timeout)
 
     def receive_signal(self, user_id: int, signal: Signal, device: str = "") -> None:
@@ -332,6 +336,7 @@ class P2PClient:
 
     def _tell(self, event: Event) -> None:
         self._hub.publish(event)
+        self._hub_of_waits.publish(event)
         self._callbacks.run(getattr(self, event.callback), *event.arguments())
 
     def _set_timer(self) -> None:
