@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from ringmesh import CubeChatConnectionState, DisconnectedFromUser, SessionState
-from ringmesh.client.flow import SILENCE, FlowMonitor
+from ringmesh.client.flow import SILENCE, TREMBLING, FlowMonitor
 from ringmesh.client.network import Addresses, NetworkWatcher
 from ringmesh.media.engine import PeerConnection
 from ringmesh.media.stats import PathStats, PeerStats
@@ -110,11 +110,13 @@ class _Connection:
         self.checks = self.pair = 0
         self.checking = self.changing = False
         self.playing = True
+        self.looks = 0
 
     def last_media_at(self) -> float | None:
         if self.playing:
             self.at = asyncio.get_running_loop().time()
-        return self.at
+        self.looks += 1
+        return None if self.at is None else self.at + TREMBLING / 10 * (self.looks % 2)
 
     async def get_stats(self) -> PeerStats:
         self.checks += self.checking

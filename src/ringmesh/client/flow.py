@@ -17,6 +17,10 @@ INTERVAL = 0.2
 SILENCE = 0.7
 """Seconds without media after which it counts as stopped."""
 
+TREMBLING = 0.05
+"""Seconds by which the time of the same piece of media differs from look to look: libwebrtc
+converts it from another clock each time. Media that flows moves it by `INTERVAL`."""
+
 
 class _Flow:
     """What is known of one connection."""
@@ -90,7 +94,7 @@ class FlowMonitor:
         mark = connection.last_media_at()
         if mark is None:
             return
-        if mark != flow.mark:
+        if flow.mark is None or abs(mark - flow.mark) > TREMBLING:
             flow.mark, flow.changed_at, flow.quiet = mark, now, False
             if flow.stopped:
                 self._set(user_id, flow, stopped=False)
