@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, insert, text
+from sqlalchemy.exc import OperationalError
 
 from ringmesh.server.push.contract import Channel, Kind, Message, Subscription
 from ringmesh.server.push.records import Event
@@ -18,6 +21,7 @@ from ringmesh.server.store.schema import applications, subscriptions, users
 from ringmesh.server.store.sqlite import open_push_store, upgrade_sqlite
 
 NOW = int(time.time())
+LIMIT = 30.0
 USERS = range(1, 301)
 
 
@@ -119,6 +123,31 @@ async def test_closing_waits(tmp_path: Path, store: PushStore) -> None:
     again = open_push_store(tmp_path / "test.db")
     assert len(await again.log(1, 100)) == 1
     await again.close()
+
+
+async def test_a_database_that_fails(tmp_path: Path, store: PushStore) -> None:
+    """While somebody else holds it, everybody who waits is told; afterwards all is well again."""
+    await store._writer.write(lambda one: one.execute(text("PRAGMA busy_timeout = 0")).close())
+    with closing(sqlite3.connect(tmp_path / "test.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        for _ in range(2):
+            for failed in await _three(store):
+                assert isinstance(failed, OperationalError)
+    assert [one.pushes for one in await _three(store)] == [1, 1, 1]
+
+
+async def test_coming_too_late(store: PushStore) -> None:
+    """Nobody waits for a store that has been closed."""
+    await store.close()
+    for _ in range(2):
+        for failed in await _three(store):
+            assert isinstance(failed, RuntimeError)
+
+
+async def _three(store: PushStore) -> list[Any]:
+    added = (store.add_event(_event(Kind.OTHER), [1], None, _all, {}) for _ in range(3))
+    async with asyncio.timeout(LIMIT):
+        return await asyncio.gather(*added, return_exceptions=True)
 
 
 async def test_slices(store: PushStore) -> None:

@@ -41,6 +41,8 @@ class GroupWriter:
 
         Args:
             work: runs in the thread, and once more if others' work in the same transaction fails.
+
+        Raises what the work or the database raises, and `RuntimeError` after `close`.
         """
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, done))
@@ -51,32 +53,44 @@ class GroupWriter:
     async def close(self) -> None:
         """End the thread, after what is under way."""
         if self._writing is not None:
-            await self._writing
+            await asyncio.wait({self._writing})  # goes on even if we are cancelled
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _write(self) -> None:
+        try:
+            while self._waiting:
+                group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+                group = [(work, done) for work, done in group if not done.cancelled()]
+                results = await self._in_thread([work for work, _ in group])
+                for (_, done), (value, error) in zip(group, results, strict=True):
+                    if done.cancelled():
+                        continue
+                    if error is None:
+                        done.set_result(value)
+                    else:
+                        done.set_exception(error)
+        finally:
+            self._writing = None
+
+    async def _in_thread(self, works: Sequence[_Work]) -> list[_Result]:
         loop = asyncio.get_running_loop()
-        while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-            group = [(work, done) for work, done in group if not done.cancelled()]
-            works = [work for work, _ in group]
-            results = await loop.run_in_executor(self._thread, self._together, works)
-            for (_, done), (value, error) in zip(group, results, strict=True):
-                if done.cancelled():
-                    continue
-                if error is None:
-                    done.set_result(value)
-                else:
-                    done.set_exception(error)
-        self._writing = None
+        try:
+            return await loop.run_in_executor(self._thread, self._together, works)
+        except Exception as error:  # the thread has ended
+            return [(None, error)] * len(works)
 
     def _together(self, works: Sequence[_Work]) -> list[_Result]:
-        if len(works) > 1:
-            try:
-                with self._engine.begin() as connection:
-                    return [(work(connection), None) for work in works]
-            except Exception:  # whose it is shows when each has a transaction of its own
-                pass
+        if len(works) < 2:
+            return [self._alone(work) for work in works]
+        begun = False
+        try:
+            with self._engine.begin() as connection:
+                begun = True
+                return [(work(connection), None) for work in works]
+        except Exception as error:
+            if not begun:  # nobody's fault, and each would wait as long for a locked database
+                return [(None, error)] * len(works)
+        # Whose it is shows when each has a transaction of its own.
         return [self._alone(work) for work in works]
 
     def _alone(self, work: _Work) -> _Result:
