@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from ringmesh.client.report import CallReport
     from ringmesh.client.rest import RestClient
     from ringmesh.client.screen_sharing import list_capture_sources
-    from ringmesh.client.session import P2PSession, RTCSessionStateCallback
+    from ringmesh.client.session import P2PSession
+    from ringmesh.client.session_events import RTCSessionStateCallback
     from ringmesh.client.sign_in import discover
     from ringmesh.client.statistics import CubeStatsReport
     from ringmesh.client.stats_manager import (
@@ -165,10 +166,8 @@ _MODULES = {
     ),
     "ringmesh.client.rest": ("RestClient",),
     "ringmesh.client.screen_sharing": ("list_capture_sources",),
-    "ringmesh.client.session": (
-        "P2PSession",
-        "RTCSessionStateCallback",
-    ),
+    "ringmesh.client.session": ("P2PSession",),
+    "ringmesh.client.session_events": ("RTCSessionStateCallback",),
     "ringmesh.client.sign_in": ("discover",),
     "ringmesh.client.statistics": ("CubeStatsReport",),
     "ringmesh.client.stats_manager": (

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias, TypeVar
 
 from ringmesh.calls.effects import (
     AddCandidates,
@@ -36,17 +35,17 @@ from ringmesh.client.broadcast import Subscription
 from ringmesh.client.callbacks import CallbackRunner
 from ringmesh.client.config import check_bandwidth
 from ringmesh.client.device_controls import DeviceControls
-from ringmesh.client.events import Event, EventHub, EventStream
+from ringmesh.client.events import Event
 from ringmesh.client.local_media import LocalMedia, LocalMediaOwner
 from ringmesh.client.peers import Peers, PeerSettings, PeersOwner
 from ringmesh.client.recording import CallRecording, Recordings
 from ringmesh.client.report import CallReport
 from ringmesh.client.screen_sharing import ScreenSharing
+from ringmesh.client.session_events import SessionEvents, event_of
 from ringmesh.client.statistics import CallStatistics, CubeStatsReport
 from ringmesh.client.user_info import check_user_info
 from ringmesh.errors import ConfigurationError, InvalidStateError, MediaError
 from ringmesh.media.devices.camera import CameraFormat
-from ringmesh.media.devices.model import MediaDevice
 from ringmesh.media.devices.monitor import DeviceMonitor
 from ringmesh.media.mixed_recorder import SIZE
 from ringmesh.media.quality import MediaDirection, Quality
@@ -55,32 +54,6 @@ from ringmesh.media.streams import LocalStream, RemoteStream
 from ringmesh.signals import CallType, ScreenNotice, Signal, UserInfo
 
 _logger = logging.getLogger(__name__)
-
-AnyEvent = TypeVar("AnyEvent", bound=Event)
-Result: TypeAlias = Awaitable[object] | None
-
-HISTORY = 1000
-"""Events of a call that `P2PSession.wait_for` can look back on."""
-
-
-class RTCSessionStateCallback:
-    """Connection events of each person in a call. Override what you need, with plain or coroutine
-    methods, and give an instance to `P2PSession.set_session_callbacks_listener`."""
-
-    def on_connecting_to_user(self, session: P2PSession, user_id: int) -> Result:
-        """A media path is being looked for."""
-
-    def on_connected_to_user(self, session: P2PSession, user_id: int) -> Result:
-        """Media flows."""
-
-    def on_disconnected_from_user(self, session: P2PSession, user_id: int) -> Result:
-        """The media path was lost; it may come back."""
-
-    def on_connection_failed_with_user(self, session: P2PSession, user_id: int) -> Result:
-        """No media path was found."""
-
-    def on_connection_closed_for_user(self, session: P2PSession, user_id: int) -> Result:
-        """The connection is closed for good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,33 +85,14 @@ class SessionServices:
     stats_interval: float
 
 
-class P2PSession(DeviceControls):
+class P2PSession(SessionEvents, DeviceControls):
     """A call with one to three opponents, made by `P2PClient`.
 
-    Each callback is an attribute: a plain function, a coroutine function, or None. Set them before
-    `start_call`, or inside `on_receive_new_session`. What a callback raises is logged and does not
-    hurt the call. `events` and `wait_for` tell the same.
+    What it tells the application is in `SessionEvents`, what is done with devices in
+    `DeviceControls`.
 
     Attributes:
         user_info: what the caller told with an incoming call.
-        on_local_stream_received: called with (stream).
-        on_remote_stream_received: called with (session, user_id, stream).
-        on_remote_stream_removed: called with (session, user_id, stream).
-        on_user_ringing: called with (session, user_id) when a device of theirs rings. Ringmesh
-            clients tell; towards others nobody knows more than that we are calling.
-        on_user_no_answer: called with (session, user_id).
-        on_call_accepted_by_user: called with (session, user_id, user_info).
-        on_call_rejected_by_user: called with (session, user_id, user_info).
-        on_receive_hung_up_from_user: called with (session, user_id, user_info).
-        on_quality_changed: called with (session, user_id, direction, quality), see
-            `QualityChanged`.
-        on_recording_changed: called with (session, user_id, recording) when a person says that
-            they record the call, or do no longer. Ringmesh clients do.
-        on_screen_sharing_ended: called with (session, reason) when what we share is gone.
-        on_device_lost: called with (session, device, fallback) when a camera, microphone or output
-            in use vanishes; `fallback` is used instead, None if there is nothing else.
-        on_device_restored: called with (session, device) when it is back, and used again.
-        on_session_closed: called with (session), once.
     """
 
     def __init__(
@@ -149,35 +103,10 @@ class P2PSession(DeviceControls):
         user_info: UserInfo | None = None,
         max_bandwidth: int = 0,
     ) -> None:
+        super().__init__(services.callbacks)
         self.user_info: UserInfo = user_info or {}
-        self.on_local_stream_received: Callable[[LocalStream], object] | None = None
-        self.on_remote_stream_received: Callable[[P2PSession, int, RemoteStream], object] | None = (
-            None
-        )
-        self.on_remote_stream_removed: Callable[[P2PSession, int, RemoteStream], object] | None = (
-            None
-        )
-        self.on_user_ringing: Callable[[P2PSession, int], object] | None = None
-        self.on_user_no_answer: Callable[[P2PSession, int], object] | None = None
-        self.on_call_accepted_by_user: Callable[[P2PSession, int, UserInfo], object] | None = None
-        self.on_call_rejected_by_user: Callable[[P2PSession, int, UserInfo], object] | None = None
-        self.on_receive_hung_up_from_user: Callable[[P2PSession, int, UserInfo], object] | None = (
-            None
-        )
-        self.on_quality_changed: (
-            Callable[[P2PSession, int, MediaDirection, Quality], object] | None
-        ) = None
-        self.on_recording_changed: Callable[[P2PSession, int, bool], object] | None = None
-        self.on_screen_sharing_ended: Callable[[P2PSession, str], object] | None = None
-        self.on_device_lost: (
-            Callable[[P2PSession, MediaDevice, MediaDevice | None], object] | None
-        ) = None
-        self.on_device_restored: Callable[[P2PSession, MediaDevice], object] | None = None
-        self.on_session_closed: Callable[[P2PSession], object] | None = None
         self._call = call
         self._services = services
-        self._listener: RTCSessionStateCallback | None = None
-        self._hub = EventHub(history=HISTORY)
         self._blank_stream: LocalStream | None = None
         self._peers = Peers(
             call,
@@ -459,33 +388,6 @@ class P2PSession(DeviceControls):
         """
         return self._statistics.report(self.session_id, names or {})
 
-    # What the application is told.
-
-    def set_session_callbacks_listener(self, listener: RTCSessionStateCallback) -> None:
-        """Tell this object the connection events; it replaces the one before."""
-        self._listener = listener
-
-    def remove_session_callbacks_listener(self) -> None:
-        """Tell the connection events to nobody."""
-        self._listener = None
-
-    def events(self) -> EventStream:
-        """Events of this call from now on; ends when the call is over."""
-        return self._hub.subscribe()
-
-    async def wait_for(
-        self,
-        *kinds: type[AnyEvent],
-        user_id: int | None = None,
-        timeout: float | None = None,
-    ) -> AnyEvent:
-        """The first event of these kinds in this call, whether it came already or is yet to come.
-
-        Raises `TimeoutError` after `timeout` seconds and `InvalidStateError` when the call ended
-        without such an event.
-        """
-        return await self._hub.wait_for(kinds, user_id, timeout)
-
     # For the client that owns this session.
 
     def perform(self, effects: Sequence[Effect]) -> None:
@@ -528,21 +430,18 @@ class P2PSession(DeviceControls):
     def _notify(self, notice: Notify) -> None:
         if notice.event is CallEvent.SESSION_CLOSED:
             self._close()
-        elif notice.user_id is None:
             return
-        elif (plain := _EVENTS.get(notice.event)) is not None:
-            self._tell(plain(self, notice.user_id))
-            if plain is events.DisconnectedFromUser:
+        event = event_of(self, notice)
+        if event is None:
+            return
+        self._tell(event)
+        match event:
+            case events.DisconnectedFromUser():
                 self._services.path_lost()
-            if plain is events.ConnectedToUser:
-                self._peers.announce_stream(notice.user_id)
+            case events.ConnectedToUser(_, user_id):
+                self._peers.announce_stream(user_id)
                 if self._screen_shared_once:  # a lost path may have lost the news, too
-                    self._tell_of_screen(notice.user_id)
-        elif (informed := _EVENTS_WITH_INFO.get(notice.event)) is not None:
-            self._tell(informed(self, notice.user_id, notice.user_info))
-        elif notice.event is CallEvent.RECORDING_CHANGED:
-            recording = notice.detail["recording"] == "on"
-            self._tell(events.RecordingChanged(self, notice.user_id, recording))
+                    self._tell_of_screen(user_id)
 
     def _close(self) -> None:
         self._screen.end()
@@ -553,17 +452,13 @@ class P2PSession(DeviceControls):
             self._blank_stream.close()
         _logger.info("session %s closed: %s", self.session_id, self.close_reason)
         self._tell(events.SessionClosed(self))
-        self._hub.close()
+        self._end_events()
         self._services.closed(self)
 
     def _tell(self, event: Event) -> None:
         self._recordings.note(event)
         self._statistics.note(event)
-        self._hub.publish(event)
-        callback = getattr(self, event.callback, None) or getattr(
-            self._listener, event.callback, None
-        )
-        self._services.callbacks.run(callback, *event.arguments())
+        self._publish(event)
 
     # Media.
 
@@ -627,19 +522,3 @@ class P2PSession(DeviceControls):
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-_EVENTS = {
-    CallEvent.USER_RINGING: events.UserRinging,
-    CallEvent.USER_NO_ANSWER: events.UserNoAnswer,
-    CallEvent.CONNECTING_TO_USER: events.ConnectingToUser,
-    CallEvent.CONNECTED_TO_USER: events.ConnectedToUser,
-    CallEvent.DISCONNECTED_FROM_USER: events.DisconnectedFromUser,
-    CallEvent.CONNECTION_FAILED_WITH_USER: events.ConnectionFailedWithUser,
-    CallEvent.CONNECTION_CLOSED_FOR_USER: events.ConnectionClosedForUser,
-}
-_EVENTS_WITH_INFO = {
-    CallEvent.CALL_ACCEPTED_BY_USER: events.CallAcceptedByUser,
-    CallEvent.CALL_REJECTED_BY_USER: events.CallRejectedByUser,
-    CallEvent.RECEIVE_HUNG_UP_FROM_USER: events.ReceiveHungUpFromUser,
-}
