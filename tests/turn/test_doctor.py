@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ import pytest
 from ringmesh.client.doctor import Check, Doctor, Outcome, Subject
 from ringmesh.server.app import Server
 from ringmesh.server.settings import load_settings
-from tests.turn.relays import relay_settings
+from tests.turn.relays import make_certificate, relay_settings
 
 RELAY = {
     name: getattr(relay_settings(), name)
@@ -136,9 +135,9 @@ async def test_something_else_there(text: bytes) -> None:
 
 async def test_untrusted_certificate(tmp_path: Path) -> None:
     """A self-signed certificate is named as the cause; so is HTTP where HTTPS is expected."""
-    make_certificate(tmp_path)
+    certificate, key = make_certificate(tmp_path, "IP:127.0.0.1")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    context.load_cert_chain(certificate, key)
     async with answering(b"", context) as port:
         checks = await examine(f"https://127.0.0.1:{port}")
     assert checks[-1].subject is Subject.TLS
@@ -196,14 +195,3 @@ async def test_command_fails() -> None:
     assert process.returncode == 6
     assert "✗ server" in output.decode()
     assert "→" in output.decode()
-
-
-def make_certificate(folder: Path) -> None:
-    """A self-signed one for this machine."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=IP:127.0.0.1",
-         "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
-        check=True, capture_output=True,
-    )  # fmt: skip

@@ -19,6 +19,8 @@ GATHERING = 5.0
 _REMEDIES = {
     Verdict.BAD_URL: "correct the URL in the server's settings",
     Verdict.UNREACHABLE: "is it running, and do the firewalls let this port through?",
+    Verdict.UNTRUSTED: "give the relay a certificate for the very name in its URL, in date and "
+    "from an authority that everybody knows: calls trust no other, SSL_CERT_FILE or not",
     Verdict.BAD_CREDENTIALS: "the server's turn_secret must be the relay's static-auth-secret, and "
     "their clocks must agree",
     Verdict.FULL: "raise the relay's quotas (turn_allocations, turn_allocations_per_user), or end "

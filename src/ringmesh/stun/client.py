@@ -60,6 +60,12 @@ class RelayRefusedError(RingmeshError):
         return f"{self.status} {self.reason}".strip()
 
 
+class UntrustedRelayError(ConnectionFailedError):
+    """The server's certificate is not trusted, not for its name, or out of date."""
+
+    code = "untrusted-relay"
+
+
 class StunClient:
     """One socket towards one server. Get it from `open_client`.
 
@@ -268,7 +274,8 @@ class _Stream(asyncio.Protocol):
 async def open_client(server: ServerUrl) -> AsyncIterator[StunClient]:
     """A client connected to this server, without anything asked yet.
 
-    Raises `ConnectionFailedError` when the name has no address or nobody listens there.
+    Raises `ConnectionFailedError` when the name has no address, nobody listens there or no TLS is
+    spoken, and `UntrustedRelayError` for a certificate that is not to be trusted.
     """
     loop = asyncio.get_running_loop()
     client = StunClient(reliable=server.transport is not Transport.UDP)
@@ -283,6 +290,14 @@ async def open_client(server: ServerUrl) -> AsyncIterator[StunClient]:
             transport, _ = await loop.create_connection(
                 lambda: _Stream(client), server.host, server.port, ssl=context
             )
+    except ssl.SSLCertVerificationError as error:
+        raise UntrustedRelayError(
+            f"the certificate is not trusted: {error.verify_message}"
+        ) from error
+    except (ssl.SSLError, ConnectionResetError) as error:
+        raise ConnectionFailedError(
+            f"no TLS connection to {server.host} port {server.port}: {error.strerror or error}"
+        ) from error
     except OSError as error:
         raise ConnectionFailedError(
             f"cannot connect to {server.host} port {server.port}: {error.strerror or error}"

@@ -15,7 +15,12 @@ from ringmesh.errors import (
     ConnectionFailedError,
     RingmeshError,
 )
-from ringmesh.stun.client import RelayRefusedError, StunClient, open_client
+from ringmesh.stun.client import (
+    RelayRefusedError,
+    StunClient,
+    UntrustedRelayError,
+    open_client,
+)
 from ringmesh.stun.message import TransportAddress
 from ringmesh.stun.url import ServerUrl
 
@@ -38,6 +43,7 @@ class Verdict(StrEnum):
     WORKS = "works"
     BAD_URL = "bad-url"
     UNREACHABLE = "unreachable"
+    UNTRUSTED = "untrusted"
     BAD_CREDENTIALS = "bad-credentials"
     FULL = "full"
     REFUSED = "refused"
@@ -105,6 +111,8 @@ def _verdict(error: RingmeshError) -> Verdict:
             return Verdict.BAD_URL
         case AuthenticationError():
             return Verdict.BAD_CREDENTIALS
+        case UntrustedRelayError():
+            return Verdict.UNTRUSTED
         case ConnectionFailedError():
             return Verdict.UNREACHABLE
         case RelayRefusedError(status=status) if status in (_QUOTA_REACHED, _INSUFFICIENT_CAPACITY):
