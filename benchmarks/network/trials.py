@@ -8,10 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tests.netlab.lab import Lab
 from tests.netlab.world import Person, World, connect_call
 
 SETTLE = 4.0
 """Seconds of good connection before something happens."""
+
+POLL = 2.0
+"""Seconds from one look of libwebrtc at the network interfaces to the next: what happens waits for
+it, so trials that depend on it begin at different times within it."""
 
 WATCHED = 20.0
 """Seconds for which a bad network is watched."""
@@ -26,46 +31,61 @@ People = tuple[Person, Person]
 Facts = dict[str, float | str | None]
 
 
+_CUTS: dict[str, tuple[Callable[[Lab], object], Callable[[Lab], object]]] = {
+    "link": (lambda lab: lab.cut("a"), lambda lab: lab.heal("a")),
+    "silent": (lambda lab: lab.cut("a", silent=True), lambda lab: lab.heal("a")),
+    "provider": (lambda lab: lab.impair("a", loss=1.0), lambda lab: lab.clear("a")),
+}
+"""Where it is cut: host a sees its link go down; it does not, though its router is out of reach,
+which asks once per second (ARP) whether it is back; or behind the router, which stays."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """What is done to host a during a call.
 
     Attributes:
         scenario: of the laboratory.
+        run: given the seconds to wait before the trouble besides `SETTLE`, 0 to `POLL`.
     """
 
     name: str
     scenario: str
-    run: Callable[[World, People], Awaitable[Facts]]
+    run: Callable[[World, People, float], Awaitable[Facts]]
 
 
-async def _set_up(here: World, people: People) -> Facts:
+async def _set_up(here: World, people: People, phase: float) -> Facts:
     seconds = await connect_call(*people)
     report = await people[0].report()
     return {"sound and picture after": round(seconds, 2), "path": report.pair}
 
 
-def _cut(seconds: float) -> Callable[[World, People], Awaitable[Facts]]:
-    async def run(here: World, people: People) -> Facts:
+def _cut(seconds: float, kind: str) -> Callable[..., Awaitable[Facts]]:
+    async def run(here: World, people: People, phase: float) -> Facts:
         await connect_call(*people)
-        await asyncio.sleep(SETTLE)
-        await asyncio.to_thread(here.lab.cut, "a")
+        await asyncio.sleep(SETTLE + phase)
+        begin, end = _CUTS[kind]
+        await asyncio.to_thread(begin, here.lab)
         await asyncio.sleep(seconds)
-        await asyncio.to_thread(here.lab.heal, "a")
+        await asyncio.to_thread(end, here.lab)
         return {"sound back after healing": await _sound_again(people, time.time())}
 
     return run
 
 
-async def _readdress(here: World, people: People) -> Facts:
-    await connect_call(*people)
-    await asyncio.sleep(SETTLE)
-    moved = time.time()
-    await asyncio.to_thread(here.lab.readdress, "a")
-    return {"sound back after moving": await _sound_again(people, moved + 0.3, since=moved)}
+def _readdress(gap: float = 0.0) -> Callable[..., Awaitable[Facts]]:
+    async def run(here: World, people: People, phase: float) -> Facts:
+        await connect_call(*people)
+        await asyncio.sleep(SETTLE + phase)
+        begun = time.time()
+        await asyncio.to_thread(here.lab.readdress, "a", gap=gap)
+        back = await _sound_again(people, begun + max(gap, 0.3), since=begun + gap)
+        return {"sound back after moving": back}
+
+    return run
 
 
-async def _readdress_while_ringing(here: World, people: People) -> Facts:
+async def _readdress_while_ringing(here: World, people: People, phase: float) -> Facts:
     caller, callee = people
     await caller.call(callee)
     await callee.wait_rings()
@@ -79,8 +99,8 @@ async def _readdress_while_ringing(here: World, people: People) -> Facts:
     return {"sound and picture after": round(max(times) - accepted, 2)}
 
 
-def _impaired(**trouble: str) -> Callable[[World, People], Awaitable[Facts]]:
-    async def run(here: World, people: People) -> Facts:
+def _impaired(**trouble: str) -> Callable[..., Awaitable[Facts]]:
+    async def run(here: World, people: People, phase: float) -> Facts:
         await connect_call(*people)
         await asyncio.to_thread(here.lab.impair, "a", **trouble)
         await asyncio.sleep(SETTLE)
@@ -94,9 +114,8 @@ def _impaired(**trouble: str) -> Callable[[World, People], Awaitable[Facts]]:
             gaps = [later - earlier for earlier, later in pairwise(pictures)]
             facts[f"{name} fps"] = round(len(pictures) / WATCHED, 1)
             facts[f"{name} longest gap ms"] = round(max(gaps, default=WATCHED) * 1000)
-            facts[f"{name} seconds of sound"] = len(
-                {int(at - begun) for at in _within(report.sound, begun, ended)}
-            )
+            heard = {int(at - begun) for at in _within(report.sound, begun, ended)}
+            facts[f"{name} seconds without sound"] = round(WATCHED) - len(heard)
         return facts
 
     return run
@@ -104,8 +123,15 @@ def _impaired(**trouble: str) -> Callable[[World, People], Awaitable[Facts]]:
 
 TRIALS = (
     *(Trial(f"connect, {name}", name, _set_up) for name in ("cone", "symmetric", "udp-blocked")),
-    *(Trial(f"cut of {seconds} s", "cone", _cut(seconds)) for seconds in (5, 20, 40)),
-    Trial("readdress", "cone", _readdress),
+    *(
+        Trial(f"cut of {seconds} s, {kind}", "cone", _cut(seconds, kind))
+        for seconds, kind in (
+            *((5, "link"), (20, "link"), (20, "silent"), (20, "provider")),
+            *((40, "link"), (40, "provider")),
+        )
+    ),
+    Trial("readdress at once", "cone", _readdress()),
+    Trial("readdress after 3 s", "cone", _readdress(3.0)),
     Trial("readdress while ringing", "cone", _readdress_while_ringing),
     Trial("5 % loss, 50 ms", "cone", _impaired(loss="5%", delay="50ms")),
     Trial("5 % loss, 100 ms", "cone", _impaired(loss="5%", delay="100ms")),
