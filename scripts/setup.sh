@@ -126,6 +126,10 @@ openbox openbox
 dunst dunst
 /usr/lib/mate-notification-daemon/mate-notification-daemon mate-notification-daemon
 dbus-run-session dbus
+/usr/libexec/xdg-desktop-portal xdg-desktop-portal
+pipewire pipewire pipewire-bin
+wireplumber wireplumber
+gst-launch-1.0 gstreamer1.0-tools gstreamer1.0-pipewire gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 gdbus libglib2.0-bin
 espeak-ng espeak-ng
 LIST

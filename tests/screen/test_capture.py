@@ -267,13 +267,6 @@ def test_without_a_display_nothing_can_be_shared(monkeypatch: pytest.MonkeyPatch
                 attempt()
 
 
-def test_wayland_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the X server that programs see shows nothing of the desktop."""
-    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    with pytest.raises(NotSupportedError, match="X11"):
-        capture_sources()
-
-
 def test_without_the_extra_the_message_names_it(
     desktop: Desktop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,8 @@ def screens(
     for heading in ("id", "size", "title"):
         table.add_column(heading)
     for source in found:
-        table.add_row(source.id, f"{source.width}x{source.height}", Text(source.title))
+        size = f"{source.width}x{source.height}" if source.width else ""
+        table.add_row(source.id, size, Text(source.title))
     Console(highlight=False).print(table)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from ringmesh.errors import InvalidStateError, MediaError
-from ringmesh.media.screen.capture import DEFAULT_SOURCE, capture_sources, open_grabber
+from ringmesh.media.screen.capture import capture_sources, default_source, open_grabber
 from ringmesh.media.screen.grabber import CaptureSource
 from ringmesh.media.screen.source import ScreenSource
 from ringmesh.media.streams import LocalStream
@@ -16,8 +16,9 @@ async def list_capture_sources(*, thumbnails: bool = True) -> list[CaptureSource
     """The screens and windows that `P2PSession.enable_screen_sharing` can share, screens first.
 
     Minimised windows and those of other workspaces are left out; macOS and Windows list screens
-    only. Without `thumbnails` it is faster. Raises `NotSupportedError` where nothing can be
-    shared: without a desktop, on Wayland, or without the extra ``devices``.
+    only. On Wayland there is one source, for which the desktop asks the person what to show.
+    Without `thumbnails` it is faster. Raises `NotSupportedError` where nothing can be shared: without a
+    desktop, or without the extra ``devices``.
     """
     return await asyncio.to_thread(capture_sources, thumbnails=thumbnails)
 
@@ -44,7 +45,7 @@ class ScreenSharing:
         """Share this from now on, in place of what was shared. `stream` tells where, at the end
         of the wait for the screen. Raises as `P2PSession.enable_screen_sharing` does."""
         async with self._lock:
-            active = await asyncio.to_thread(_Active, source or DEFAULT_SOURCE, request_audio)
+            active = await _opened(source or default_source(), request_audio)
             try:
                 local = stream()
             except InvalidStateError:
@@ -68,6 +69,21 @@ class ScreenSharing:
         if self._active is active:
             self.end()
             self._gone(str(error))
+
+
+async def _opened(source: str, request_audio: bool) -> _Active:
+    """Open it on a thread: the desktop may ask the person first."""
+    opening = asyncio.ensure_future(asyncio.to_thread(_Active, source, request_audio))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unused)  # nobody waits for the choice any more
+        raise
+
+
+def _close_unused(opening: asyncio.Future[_Active]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class _Active:

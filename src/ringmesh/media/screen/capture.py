@@ -1,4 +1,4 @@
-"""Which screens and windows there are, and opening one. X11, macOS and Windows; blocking."""
+"""Which screens and windows there are, and opening one; blocking."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import suppress
 from ringmesh.errors import MediaError, NotSupportedError, RingmeshError
 from ringmesh.media.frames import Pixels
 from ringmesh.media.screen.grabber import (
+    PORTAL_SOURCE,
     CaptureKind,
     CaptureSource,
     Grabber,
@@ -17,17 +18,23 @@ from ringmesh.media.screen.grabber import (
 )
 from ringmesh.media.screen.picture import thumbnail
 
-DEFAULT_SOURCE = source_id(CaptureKind.SCREEN, 1)
-
 _EXTRA = "sharing the screen needs more packages: pip install 'ringmesh[devices]'"
 
 
-def capture_sources(*, thumbnails: bool = True) -> list[CaptureSource]:
-    """Screens first, then the windows that can be seen (X11 only).
+def default_source() -> str:
+    """The id of what is shared when nobody says what: the first screen, or the person's choice."""
+    return PORTAL_SOURCE if _wayland() else source_id(CaptureKind.SCREEN, 1)
 
-    Raises `NotSupportedError` without a desktop, on Wayland, and without the extra ``devices``.
+
+def capture_sources(*, thumbnails: bool = True) -> list[CaptureSource]:
+    """Screens first, then the windows that can be seen (X11 only); on Wayland the person's choice.
+
+    Raises `NotSupportedError` without a desktop and without the extra ``devices``.
     """
-    _check_desktop()
+    if _wayland():
+        return [
+            CaptureSource(PORTAL_SOURCE, CaptureKind.PORTAL, "Ask me when sharing begins", 0, 0)
+        ]
     try:
         from ringmesh.media.screen.screens import screens
 
@@ -52,11 +59,17 @@ def open_grabber(source: str) -> Grabber:
     """Open a screen or window by its id.
 
     Raises `ConfigurationError` for what is no id, `MediaError` when there is no such source (any
-    more) and `NotSupportedError` as `capture_sources` does.
+    more) or the person declines, and `NotSupportedError` as `capture_sources` does.
     """
     kind, number = parse_source_id(source)
-    _check_desktop()
     try:
+        if kind is CaptureKind.PORTAL:
+            return _open_portal()
+        if _wayland():
+            raise NotSupportedError(
+                "a Wayland desktop lets no program read the screen by itself: "
+                f"share the source {PORTAL_SOURCE!r}, and the desktop asks what to show"
+            )
         if kind is CaptureKind.SCREEN:
             from ringmesh.media.screen.screens import ScreenGrabber
 
@@ -105,9 +118,13 @@ def _picture(source: str) -> Pixels | None:
         grabber.close()
 
 
-def _check_desktop() -> None:
-    if sys.platform == "linux" and os.environ.get("WAYLAND_DISPLAY"):
-        raise NotSupportedError(
-            "a Wayland desktop lets no program read the screen by itself: "
-            "log in to an X11 session (often named 'on Xorg') to share the screen"
-        )
+def _open_portal() -> Grabber:
+    if sys.platform != "linux":
+        raise NotSupportedError("the desktop asks what to share on Linux only: share a screen")
+    from ringmesh.media.screen.pipewire import PipeWireGrabber
+
+    return PipeWireGrabber()
+
+
+def _wayland() -> bool:
+    return sys.platform == "linux" and bool(os.environ.get("WAYLAND_DISPLAY"))

@@ -15,6 +15,8 @@ class CaptureKind(enum.Enum):
 
     SCREEN = "screen"
     WINDOW = "window"
+    PORTAL = "portal"
+    """What the person chooses in the desktop's own dialogue, which opens when sharing begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,10 @@ class CaptureSource:
 
     Attributes:
         id: names it in `P2PSession.enable_screen_sharing`, as long as it is there.
-        kind: screen or window.
+        kind: screen or window, or one that the person chooses.
         title: for people; what a window calls itself, without control characters.
-        width: pixels.
-        height: pixels.
+        width: pixels; 0 while nothing is chosen.
+        height: pixels; 0 while nothing is chosen.
         thumbnail: a small picture of it in RGB, shape (height, width, 3), dtype uint8, at most
             320x180; None when none was asked for or none could be taken.
     """
@@ -53,17 +55,26 @@ class Grabber(Protocol):
         """Release everything. Idempotent."""
 
 
+PORTAL_SOURCE = CaptureKind.PORTAL.value
+"""The id of what the person chooses."""
+
+
 def source_id(kind: CaptureKind, number: int) -> str:
     """The id of a screen (counted from 1) or a window (its X11 id)."""
     return f"screen:{number}" if kind is CaptureKind.SCREEN else f"window:{number:#x}"
 
 
 def parse_source_id(text: str) -> tuple[CaptureKind, int]:
-    """Kind and number of a source. Raises `ConfigurationError` for what is no such id."""
+    """Kind and number of a source; that of the portal is 0.
+
+    Raises `ConfigurationError` for what is no such id.
+    """
+    if text == PORTAL_SOURCE:
+        return CaptureKind.PORTAL, 0
     name, _, digits = text.partition(":")
     try:
         kind, number = CaptureKind(name), int(digits, 0)
-        if 0 < number < 1 << 32:
+        if 0 < number < 1 << 32 and kind is not CaptureKind.PORTAL:
             return kind, number
     except ValueError:
         pass
