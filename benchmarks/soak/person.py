@@ -1,7 +1,7 @@
 """One side of the call: ``python -m benchmarks.soak.person URL LOGIN [USER_ID]``.
 
 It ends with its input. Writes its id when it can be called, and then a line of JSON for each line
-that it reads.
+that it reads, and before that makes a report of the call if the line says ``"report"``.
 """
 
 from __future__ import annotations
@@ -34,12 +34,11 @@ async def main(url: str, login: str, callee: int | None) -> None:
         remote = (await session.wait_for(ringmesh.RemoteStreamReceived, timeout=30)).stream
         remote.on_video_frame(lambda _: counts.update(["pictures"]))
         remote.on_audio(lambda _: counts.update(["blocks"]))
-        while await asyncio.to_thread(sys.stdin.readline):
-            report = session.report()
-            print(
-                json.dumps({"memory": memory(), **counts, "quality": report.verdict.summary}),
-                flush=True,
-            )
+        quality = ""
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            if json.loads(line) == "report":
+                quality = session.report().verdict.summary
+            print(json.dumps({"memory": memory(), **counts, "quality": quality}), flush=True)
         await session.hang_up()
     local.close()
 
