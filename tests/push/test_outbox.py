@@ -11,10 +11,13 @@ import pytest
 
 from ringmesh.server.push import outbox
 from ringmesh.server.push.contract import Channel, Kind, Message, Subscription
+from ringmesh.server.push.keys import save_table
 from ringmesh.server.push.outbox import LONGEST_RETRY_SECONDS, delay
 from ringmesh.server.push.records import Event, State
+from ringmesh.server.push.web import AT_ONCE
 from ringmesh.server.store.push import PushStore
 from ringmesh.server.store.sqlite import open_push_store
+from tests.push.fake_push_service import FakePushService
 from tests.push.host import World, apns_token, eventually, eventually_so, world
 from tests.push.provider import Answer, Fault
 from tests.push.values import CALL
@@ -94,6 +97,28 @@ async def test_silent_provider(running: World, monkeypatch: pytest.MonkeyPatch) 
     await eventually(lambda: len(running.apns.requests) == outbox.IN_FLIGHT + 5)
     waiting = [e for e in await running.log() if e.channel is Channel.GCM]
     assert {entry.state for entry in waiting} <= {State.QUEUED, State.CLAIMED}
+
+
+async def test_a_silent_push_service(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of many that never answers leaves places in the lane to the others."""
+    monkeypatch.setattr(outbox, "SEND_SECONDS", 5.0)
+    ada, bob = await running.person("ada"), await running.person("bob")
+    async with FakePushService(running.web.certificate) as silent:
+        silent.faults.extend([Fault.SILENCE] * 1000)
+        hosts = [one.url.removeprefix("https://") for one in (running.web, silent)]
+        ca_file = str(silent.certificate.file)
+        table = {"key_file": "push/web.pem", "ca_file": ca_file, "allowed_hosts": hosts}
+        save_table(running.folder, 1, "web", table)
+        await running.api.server.push.keep_house()
+        await ada.subscribe_browser(silent.subscribe(running.web_key))
+        await bob.subscribe_browser(await running.browser())
+        for _ in range(outbox.IN_FLIGHT + 5):
+            await ada.post(ada.id, HELLO)
+        await eventually(lambda: len(silent.requests) == AT_ONCE)
+        await bob.post(bob.id, HELLO)
+        await eventually(lambda: len(running.web.received) == 1)
+        lost = [entry for entry in await running.log() if entry.user_id == ada.id]
+        assert {entry.state for entry in lost} <= {State.QUEUED, State.CLAIMED}
 
 
 async def test_rings_go_first(running: World) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ringmesh.server.push import link
 from ringmesh.server.push.contract import (
     DELIVERED,
     Channel,
@@ -20,9 +21,10 @@ from ringmesh.server.push.contract import (
     WebKeys,
 )
 from ringmesh.server.push.tickets import Tickets
-from ringmesh.server.push.web import WebSender
+from ringmesh.server.push.web import AT_ONCE, WebSender
 from ringmesh.server.push.webpush import new_vapid_key, public_key_of
 from tests.push.fake_push_service import BrowserSubscription, FakePushService
+from tests.push.host import eventually
 from tests.push.provider import Answer, Certificate, Fault
 from tests.push.values import CALL, SESSION, push, subscription
 
@@ -156,6 +158,33 @@ async def test_a_bad_host_delays_no_other(
                 assert await task == DELIVERED
         assert {task.result().status for task in lost} == {Status.RETRY}
         await sender.close()
+
+
+async def test_a_host_that_does_not_keep_up(
+    push_service: FakePushService,
+    web_sender: WebSender,
+    browser: BrowserSubscription,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for long behind what it does not answer, and soon nobody at all, until it
+    answers again."""
+    monkeypatch.setattr(link, "PATIENCE_SECONDS", 0.05)
+    push_service.faults.extend([Fault.SILENCE] * AT_ONCE)
+    silent = [asyncio.create_task(web_sender.send(to(browser))) for _ in range(AT_ONCE)]
+    await eventually(lambda: len(push_service.requests) == AT_ONCE)
+    busy = Outcome(Status.RETRY, "the host does not keep up")
+    assert await web_sender.send(to(browser)) == busy
+    monkeypatch.setattr(link, "PATIENCE_SECONDS", 60.0)
+    assert await web_sender.send(to(browser)) == busy
+    assert len(push_service.requests) == AT_ONCE
+    for task in silent:
+        task.cancel()
+    await asyncio.gather(*silent, return_exceptions=True)
+    async with asyncio.TaskGroup() as group:
+        sent = [group.create_task(web_sender.send(to(browser))) for _ in range(2 * AT_ONCE)]
+    # As it had not answered yet, those for whom there is no place do not wait for one.
+    assert [task.result() for task in sent] == [DELIVERED] * AT_ONCE + [busy] * AT_ONCE
+    assert await web_sender.send(to(browser)) == DELIVERED
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ SEND_SECONDS = 10.0
 MAX_AT_ONCE = 100
 """Requests that may be under way to one host. More wait, within `SEND_SECONDS`."""
 
+PATIENCE_SECONDS = 1.0
+"""How long a request waits for its turn at a host that is one of many."""
+
 _LONGEST_RETRY_AFTER = 86_400.0
 _SHUTDOWN_SECONDS = 1.0
 
@@ -38,12 +41,25 @@ class Link:
     Args:
         tls: from `tls_context`.
         resolve: to which addresses to connect.
+        most: requests that may be under way.
+        patient: False where the host is one of many, and whoever waits for it keeps others waiting:
+            requests fail that do not get their turn within `PATIENCE_SECONDS`, and after them all
+            that do not get it at once, until the host answers again.
     """
 
-    def __init__(self, tls: ssl.SSLContext, resolve: Resolve = any_address) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        resolve: Resolve = any_address,
+        *,
+        most: int = MAX_AT_ONCE,
+        patient: bool = True,
+    ) -> None:
         self._tls = tls
         self._resolve = resolve
-        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+        self._slots = asyncio.Semaphore(most)
+        self._patient = patient
+        self._stuck = False
         self._connecting = asyncio.Lock()
         self._connections: list[Connection] = []
         self.waiting = 0
@@ -55,20 +71,39 @@ class Link:
             headers: names in lower case.
 
         Raises:
-            ConnectionFailedError: no connection, or it ended early; the text says how.
+            ConnectionFailedError: no connection, or it ended early, or it was not its turn; the
+                text says what.
             PrivateAddressError: from `resolve`.
             RequestError: a header cannot be sent.
         """
         self.waiting += 1
         try:
-            async with self._slots:
-                return await self._post(url, headers, content)
+            await self._turn()
+            try:
+                reply = await self._post(url, headers, content)
+            finally:
+                self._slots.release()
+            self._stuck = False
+            return reply
         finally:
             self.waiting -= 1
 
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(connection.close() for connection in self._connections))
+
+    async def _turn(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            if self._stuck:
+                raise TimeoutError
+            async with asyncio.timeout(None if self._patient else PATIENCE_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            self._stuck = True
+            raise ConnectionFailedError("the host does not keep up") from None
 
     async def _post(self, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
         host, port, request = _request(url, headers, content)

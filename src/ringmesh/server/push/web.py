@@ -17,6 +17,10 @@ from ringmesh.server.push.messages import Translated, expiration_of, translate
 from ringmesh.server.push.tickets import Tickets
 from ringmesh.server.push.webpush import MAX_PLAINTEXT, Vapid, encrypt, to_base64url
 
+AT_ONCE = 32
+"""Requests under way to one push service: fewer than a lane of the outbox has places, so that one
+that does not answer leaves some to the others."""
+
 _MOST_HOSTS = 64
 _TOPIC_LENGTH = 32
 
@@ -103,7 +107,7 @@ class WebSender:
     async def _link(self, host: str) -> Link:
         link = self._links.get(host)
         if link is None:
-            link = self._links[host] = Link(self._tls, self._resolve)
+            link = self._links[host] = Link(self._tls, self._resolve, most=AT_ONCE, patient=False)
         self._links.move_to_end(host)
         if len(self._links) > _MOST_HOSTS:
             idle = next((name for name, one in self._links.items() if not one.waiting), host)
