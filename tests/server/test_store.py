@@ -152,11 +152,12 @@ async def test_sessions(store: Store) -> None:
         made = await store.add_session(
             app.id, user.id, bytes([number]), now=NOW, expires_at=NOW + number, fixed_expiry=False
         )
-        assert await store.session(bytes([number])) == made
+        assert await store.session(bytes([number])) == (made, user)
         ids.append(made.id)
     await store.prolong_session(ids[0], NOW + 5, NOW + 50)
-    prolonged = await store.session(b"\0")
-    assert prolonged is not None
+    found = await store.session(b"\0")
+    assert found is not None
+    prolonged, _ = found
     assert (prolonged.updated_at, prolonged.expires_at) == (NOW + 5, NOW + 50)
     assert await store.remove_expired_sessions(NOW + 2, limit=10) == 1
     assert await store.session(b"\1") is None
@@ -168,7 +169,7 @@ async def test_sessions(store: Store) -> None:
     assert await store.remove_user_sessions(user.id, keep=ids[0]) == 1
     await store.remove_user(app.id, user.id)
     assert await store.session(b"\0") is None
-    assert await store.session(b"\2") == changed
+    assert await store.session(b"\2") == (changed, None)
     gone = await store.set_session_user(10**6, None, now=NOW, expires_at=NOW, fixed_expiry=True)
     assert gone is None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ringmesh.server.accounts.models import Session, User
 from ringmesh.server.accounts.scram import Scram
@@ -21,11 +21,13 @@ class LiveSession:
 
     Attributes:
         expires_at: until when the token is good if it is not used again.
+        user: whose it is, as of when the session was looked up.
     """
 
     session: Session
     token: str
     expires_at: int
+    user: User | None = None
 
 
 class Sessions:
@@ -73,15 +75,16 @@ class Sessions:
     async def find(self, token: str) -> LiveSession | None:
         """The session of a token, prolonged; None when it is unknown or has ended."""
         hashed = token_hash(token)
-        session = None if hashed is None else await self._store.session(hashed)
+        found = None if hashed is None else await self._store.session(hashed)
         now = self._now()
-        if session is None or session.expires_at <= now:
+        if found is None or found[0].expires_at <= now:
             return None
+        session, user = found
         if not session.fixed_expiry and session.expires_at < now + self._lifetime:
             await self._store.prolong_session(session.id, now, self._end(now, is_guest=False))
             if session.user_id is not None:
                 await self._store.touch_user(session.user_id, now)
-        return self._live(session, token, now)
+        return replace(self._live(session, token, now), user=user)
 
     async def sign_in(self, live: LiveSession, user: User) -> LiveSession | None:
         """Make this session the user's. None when it has ended meanwhile."""

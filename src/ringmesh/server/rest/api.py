@@ -19,9 +19,10 @@ _REQUEST_HEADERS = (
     "CB-SDK", "CB-Token", "CB-AuthKey", "Content-Type", "ConnectyCube-REST-API-Version",
 )  # fmt: skip
 
-# Searches before users: /users/{id} would take their paths.
+# Events first, since each route before costs time. Searches before users: /users/{id} would take
+# their paths.
 _API_ROUTERS = (
-    sessions.router, user_searches.router, users.router, calls.router, push.router, tickets.router,
+    push.router, sessions.router, user_searches.router, users.router, calls.router, tickets.router,
 )  # fmt: skip
 
 

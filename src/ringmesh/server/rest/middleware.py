@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from ringmesh.server.rest.shapes import expiry_header
 from ringmesh.server.rest.state import SCOPE_KEY, RequestState, Services
 
 _logger = structlog.get_logger(__name__)
+_stdlib_logger = logging.getLogger(__name__)
 
 _BODY_SECONDS = 30
 _DROPPED_BYTES = 2 * 1024 * 1024
@@ -82,8 +84,9 @@ class Conventions:
         peer = (scope.get("client") or ("unknown", 0))[0]
         forwarded_for = headers.get("x-forwarded-for")
         scheme = scope["scheme"]
-        if is_within(peer, trusted) and headers.get("x-forwarded-proto") in ("http", "https"):
-            scheme = headers["x-forwarded-proto"]
+        forwarded_scheme = headers.get("x-forwarded-proto")
+        if forwarded_scheme in ("http", "https") and is_within(peer, trusted):
+            scheme = forwarded_scheme
         return RequestState(
             address=client_address(peer, forwarded_for, trusted),
             direct=not any(name in headers for name in _INDIRECT),
@@ -202,6 +205,8 @@ def _observe(
 ) -> None:
     method, path = _method(scope), _route(scope)
     metrics.request_answered(method, path, status, seconds)
+    if status < 400 and not _stdlib_logger.isEnabledFor(logging.DEBUG):
+        return  # structlog takes 0.1 ms to find that out
     log = _logger.debug if status < 400 else _logger.info
     log(
         "request",

@@ -161,8 +161,8 @@ class Store(Protocol):
         fixed_expiry: bool,
     ) -> Session: ...
 
-    async def session(self, token_hash: bytes) -> Session | None:
-        """Found whether it has expired or not: one indexed look-up."""
+    async def session(self, token_hash: bytes) -> tuple[Session, User | None] | None:
+        """The session of a token, whether it has expired or not, with its user: one look-up."""
 
     async def prolong_session(self, session_id: int, now: int, expires_at: int) -> None: ...
 

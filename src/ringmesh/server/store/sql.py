@@ -41,11 +41,20 @@ _SaveOne: TypeAlias = Callable[[Connection, int, UserEntry, int], User | str]
 
 _USER_COLUMNS = [users.c[field.name] for field in fields(User)]
 _SESSION_COLUMNS = [sessions.c[field.name] for field in fields(Session)]
+_USER_NAMES = [field.name for field in fields(User)]
+_SESSION_NAMES = [field.name for field in fields(Session)]
 # What nearly every request asks: built once, since building a statement costs more than running it.
 _USER = select(*_USER_COLUMNS).where(
     users.c.id == bindparam("user_id"), users.c.application_id == bindparam("application_id")
 )
-_SESSION = select(*_SESSION_COLUMNS).where(sessions.c.token_hash == bindparam("token_hash"))
+_SESSION = (
+    select(*_SESSION_COLUMNS, *_USER_COLUMNS)
+    .outerjoin(
+        users,
+        and_(users.c.id == sessions.c.user_id, users.c.application_id == sessions.c.application_id),
+    )
+    .where(sessions.c.token_hash == bindparam("token_hash"))
+)
 _SCRAM_KEYS = 64
 _UNIQUE_FIELDS = ("login", "email", "external_id", "external_user_id", "facebook_id", "twitter_id")
 
@@ -267,10 +276,14 @@ class SqlStore:
         row = await self._change_one(statement.returning(*_SESSION_COLUMNS))
         return Session(**row._mapping)
 
-    async def session(self, token_hash: bytes) -> Session | None:
+    async def session(self, token_hash: bytes) -> tuple[Session, User | None] | None:
         """See `Store`."""
         row = await self._first(_SESSION, token_hash=token_hash)
-        return None if row is None else Session(**row._mapping)
+        if row is None:
+            return None
+        end = len(_SESSION_COLUMNS)
+        session = Session(**dict(zip(_SESSION_NAMES, row[:end], strict=True)))
+        return session, None if row[end] is None else _user(row)
 
     async def prolong_session(self, session_id: int, now: int, expires_at: int) -> None:
         """See `Store`."""
@@ -485,8 +498,9 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
     return columns
 
 
-def _user(row: Row[Any]) -> User:
-    values = {column.name: row._mapping[column] for column in _USER_COLUMNS}
+def _user(row: Sequence[Any]) -> User:
+    """From the columns of `_USER_COLUMNS`, at the end of a row."""
+    values = dict(zip(_USER_NAMES, row[-len(_USER_NAMES) :], strict=True))
     tags = values["user_tags"]
     values["user_tags"] = tuple(tags.strip(",").split(",")) if tags else ()
     return User(**values)
