@@ -27,12 +27,13 @@ def cleaned(
     `head_start` blocks of silence were played before the microphone was there.
     """
     processor = WebRtcVoiceProcessor(settings)
-    for _ in range(head_start):
-        processor.played(np.zeros(BLOCK, np.int16))
+    for number in range(head_start):
+        processor.played(np.zeros(BLOCK, np.int16), (number + 1 - head_start) * 0.01)
     blocks = []
     for start in range(0, len(recorded) - BLOCK + 1, BLOCK):
-        processor.played(played[start : start + BLOCK].astype(np.int16))
-        blocks.append(processor.process(recorded[start : start + BLOCK].astype(np.int16)))
+        now = start / SAMPLE_RATE
+        processor.played(played[start : start + BLOCK].astype(np.int16), now + 0.01)
+        blocks.append(processor.process(recorded[start : start + BLOCK].astype(np.int16), now))
     return np.concatenate(blocks).astype(float)
 
 

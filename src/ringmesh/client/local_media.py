@@ -228,9 +228,9 @@ class LocalMedia:
         else:
             self._owner.device_restored(change.device)
 
-    def _played(self, samples: Pcm) -> None:
+    def _played(self, samples: Pcm, ends: float) -> None:
         if self._voice is not None:
-            self._voice.processor.played(samples)
+            self._voice.processor.played(samples, ends)
 
     def _let_go(self, user: CameraSource | MicrophoneSource | Speakers) -> None:
         task = asyncio.create_task(user.route.aclose(), name="device closing")

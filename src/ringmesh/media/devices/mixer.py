@@ -30,12 +30,18 @@ class Voice:
     shorter by 10 ms once a second, by blending two blocks into one, until it is short again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start_blocks: int = START_BLOCKS) -> None:
+        self._start_blocks = start_blocks
         self._converter = AudioConverter()
         self._blocks: deque[Pcm] = deque(maxlen=MAX_BLOCKS)
-        self._playing = False
+        self.playing = False
         self._fewest = MAX_BLOCKS
         self._taken = 0
+
+    @property
+    def waiting(self) -> int:
+        """Blocks that wait."""
+        return len(self._blocks)
 
     def put(self, frame: AudioFrame) -> None:
         """Sound came in, of any rate and length."""
@@ -43,15 +49,15 @@ class Voice:
 
     def take(self) -> Pcm | None:
         """The next block to play; None for silence."""
-        waiting = len(self._blocks)
-        self._playing = waiting > 0 and (self._playing or waiting >= START_BLOCKS)
-        if not self._playing:
+        waiting = self.waiting
+        self.playing = waiting > 0 and (self.playing or waiting >= self._start_blocks)
+        if not self.playing:
             return None
         self._fewest = min(self._fewest, waiting)
         self._taken += 1
         block = self._blocks.popleft()
         if self._taken == SHRINK_AFTER:
-            if self._fewest > START_BLOCKS:
+            if self._fewest > self._start_blocks:
                 block = blend(block, self._blocks.popleft())
             self._taken, self._fewest = 0, MAX_BLOCKS
         return block
@@ -60,7 +66,9 @@ class Voice:
 class Mixer:
     """The voices of a call, mixed. Sound comes in and is taken on different threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, start_blocks: int = START_BLOCKS) -> None:
+        """`start_blocks`: how many a voice waits for before it plays."""
+        self._start_blocks = start_blocks
         self._voices: dict[object, Voice] = {}
         self._rest: Pcm = np.zeros(0, np.int16)
         self._lock = threading.Lock()
@@ -68,7 +76,10 @@ class Mixer:
     def put(self, speaker: object, frame: AudioFrame) -> None:
         """Somebody's sound came in."""
         with self._lock:
-            self._voices.setdefault(speaker, Voice()).put(frame)
+            voice = self._voices.get(speaker)
+            if voice is None:
+                voice = self._voices[speaker] = Voice(self._start_blocks)
+            voice.put(frame)
 
     def remove(self, speaker: object) -> None:
         """Somebody is gone."""
@@ -93,6 +104,18 @@ class Mixer:
             samples = np.concatenate(parts)
             self._rest = samples[count:]
             return samples[:count]
+
+    def take_complete(self) -> Pcm | None:
+        """10 ms of everybody, once all who were heard last have given them; None before.
+
+        Nobody is waited for when another one's next block is there, too.
+        """
+        with self._lock:
+            waiting = [voice.waiting for voice in self._voices.values()]
+            missing = any(voice.playing and not voice.waiting for voice in self._voices.values())
+            if max(waiting, default=0) < (2 if missing else 1):
+                return None
+            return self._mixed()
 
     def _mixed(self) -> Pcm:
         blocks = [block for voice in self._voices.values() if (block := voice.take()) is not None]

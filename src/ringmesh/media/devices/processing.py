@@ -13,10 +13,17 @@ from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.frames import Pcm
 
 MAX_FAR_SAMPLES = SAMPLE_RATE // 5
-"""Samples played and not yet matched with recorded ones; the oldest are dropped."""
+"""Samples that are played or will be, not yet matched with recorded ones; the oldest go."""
 
-_LOOKS = 100
-"""Blocks in which the least that was played ahead is looked for."""
+EARLY = 0.005
+"""Seconds by which the reference is given before it is played: what comes after its echo is of no
+use."""
+
+TOLERANCE = 0.004
+"""Seconds that it may be off before it is moved; the canceller has to learn the echo again then."""
+
+LOOKS = 25
+"""Blocks over which that is judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +54,11 @@ class AudioProcessing:
 class VoiceProcessor(Protocol):
     """Cleans recorded speech. Blocks are int16, mono, 48 kHz, 10 ms."""
 
-    def played(self, block: Pcm) -> None:
-        """Speakers play this, on any thread."""
+    def played(self, samples: Pcm, ends: float) -> None:
+        """Speakers play this until then (monotonic clock), on any thread."""
 
-    def process(self, block: Pcm) -> Pcm:
-        """A recorded block, cleaned; on the recording thread."""
+    def process(self, block: Pcm, now: float) -> Pcm:
+        """A block recorded until now, cleaned; on the recording thread."""
 
 
 class WebRtcVoiceProcessor:
@@ -61,42 +68,65 @@ class WebRtcVoiceProcessor:
         """Raises `NotSupportedError` when pywebrtc-audio is not installed."""
         self._processor = _new_processor(settings) if settings.any else None
         self._cancels_echo = settings.echo_cancellation
-        self._far = bytearray()
-        self._looks = _LOOKS - 1
-        self._ahead = MAX_FAR_SAMPLES
+        self._far = Reference()
         self._lock = threading.Lock()
 
-    def played(self, block: Pcm) -> None:
+    def played(self, samples: Pcm, ends: float) -> None:
         """Keep it until the recording reaches the same moment."""
         if self._cancels_echo:
             with self._lock:
-                self._far += block.tobytes()
-                del self._far[: -MAX_FAR_SAMPLES * 2]
+                self._far.put(samples, ends)
 
-    def process(self, block: Pcm) -> Pcm:
+    def process(self, block: Pcm, now: float) -> Pcm:
         """The block without echo and noise."""
         if self._processor is None:
             return block
-        cleaned: Pcm = self._processor.process(block, self._take_far(len(block)))
+        with self._lock:
+            far = self._far.take(len(block), now)
+        cleaned: Pcm = self._processor.process(block, far)
         return cleaned
 
-    def _take_far(self, count: int) -> Pcm:
-        with self._lock:
-            self._catch_up(count)
-            far = bytes(self._far[: count * 2])
-            del self._far[: count * 2]
+
+class Reference:
+    """What the speakers play, in step with what is recorded.
+
+    Samples follow each other without a gap. When they are off by more than `TOLERANCE` most of the
+    time (the queue before the speakers became longer or shorter, clocks differ) they are moved.
+    """
+
+    def __init__(self) -> None:
+        self._samples = bytearray()
+        self._ends = 0.0
+        self._late: list[float] = []
+
+    def put(self, samples: Pcm, ends: float) -> None:
+        """Speakers play this until then."""
+        self._samples += samples.tobytes()
+        del self._samples[: -MAX_FAR_SAMPLES * 2]
+        self._ends = ends
+
+    def take(self, count: int, now: float) -> Pcm:
+        """The next samples, which were played until now or will be `EARLY` later; else silence."""
+        coming = self._ends - now - EARLY
+        if coming > 0:
+            self._look(len(self._samples) // 2 / SAMPLE_RATE - coming - count / SAMPLE_RATE)
+        far = bytes(self._samples[: count * 2])
+        del self._samples[: count * 2]
         return np.frombuffer(far.ljust(count * 2, b"\0"), np.int16)
 
-    def _catch_up(self, count: int) -> None:
-        """Drop what was always ahead: a reference that comes after its echo is of no use.
-
-        It piles up when the speakers began before the microphone, and when their clock is faster.
-        """
-        self._ahead = min(self._ahead, len(self._far) // 2)
-        self._looks += 1
-        if self._looks == _LOOKS:
-            del self._far[: max(0, self._ahead - count) * 2]
-            self._looks, self._ahead = 0, MAX_FAR_SAMPLES
+    def _look(self, late: float) -> None:
+        first = not self._late
+        self._late.append(late)
+        if not first and len(self._late) < LOOKS:
+            return
+        late = float(np.median(self._late))
+        moved = round(abs(late) * SAMPLE_RATE) * 2 if abs(late) > TOLERANCE else 0
+        if late > 0:
+            del self._samples[:moved]
+        else:
+            self._samples[:0] = bytes(moved)
+        if not first:
+            self._late = [0.0]
 
 
 def _new_processor(settings: AudioProcessing) -> Any:

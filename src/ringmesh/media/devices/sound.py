@@ -55,8 +55,8 @@ class Recording:
             self._deliver(samples, time.monotonic() - len(samples) / SAMPLE_RATE)
 
 
-class Playback:
-    """Speakers that play, from their making until `close`.
+class PulledPlayback:
+    """Speakers that ask for what they play, from their making until `close`.
 
     Args:
         pull: called on the device's thread with how many samples it needs next; mono, 48 kHz.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +12,13 @@ import numpy as np
 
 from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.devices.camera import Camera, CameraFormat
-from ringmesh.media.devices.mixer import Mixer
+from ringmesh.media.devices.mixer import START_BLOCKS, Mixer
 from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
 from ringmesh.media.devices.monitor import DeviceMonitor
 from ringmesh.media.devices.processing import AudioProcessing, VoiceProcessor, WebRtcVoiceProcessor
+from ringmesh.media.devices.pulse_playback import PulsePlayback
 from ringmesh.media.devices.route import DeviceRoute, Lost, Restored
-from ringmesh.media.devices.sound import Playback, Recording
+from ringmesh.media.devices.sound import PulledPlayback, Recording
 from ringmesh.media.frames import AudioFrame, Pcm, VideoFrame
 from ringmesh.media.media_stream import MediaStream
 from ringmesh.media.sources import TICK, TICK_SAMPLES
@@ -24,6 +26,9 @@ from ringmesh.media.sources import TICK, TICK_SAMPLES
 STALL_TIME = 0.3
 """Seconds without sound from a microphone after which silence is sent in its place: a sound server
 that hangs is not to look like a network that is gone."""
+
+PUSHES = sys.platform == "linux"
+"""Whether outputs are given blocks when they come, and do not ask for them."""
 
 F = TypeVar("F", VideoFrame, AudioFrame)
 
@@ -133,7 +138,7 @@ class MicrophoneSource(_Source[AudioFrame]):
         def deliver(block: Pcm, began: float) -> None:
             if recording is not None and self.route.handle is recording:
                 self._heard_at = began
-                samples = self._voice.processor.process(block)
+                samples = self._voice.processor.process(block, began + len(block) / SAMPLE_RATE)
                 self._feed(AudioFrame(samples, SAMPLE_RATE, began))
 
         recording = Recording(device, deliver)
@@ -165,11 +170,11 @@ class Speakers:
     def __init__(
         self,
         monitor: DeviceMonitor,
-        played: Callable[[Pcm], None],
+        played: Callable[[Pcm, float], None],
         on_change: Callable[[Lost | Restored], None],
     ) -> None:
-        """`played` is told on the device's thread what it plays next."""
-        self._mixer = Mixer()
+        """`played` is told what is played next and until when, on any thread."""
+        self._mixer = Mixer(1 if PUSHES else START_BLOCKS)
         self._played = played
         self._streams: set[MediaStream] = set()
         self.route = DeviceRoute(MediaDeviceKind.AUDIO_OUTPUT, monitor, self._open, on_change)
@@ -179,19 +184,30 @@ class Speakers:
         if stream in self._streams or stream.closed:
             return
         self._streams.add(stream)
-        stream.add_audio_sink(lambda frame: self._mixer.put(stream, frame))
+        stream.add_audio_sink(lambda frame: self._put(stream, frame))
         stream.add_close_callback(lambda: self._remove(stream))
 
     def _remove(self, stream: MediaStream) -> None:
         self._streams.discard(stream)
         self._mixer.remove(stream)
 
-    def _open(self, device: MediaDevice, failed: Callable[[], None]) -> Playback:
+    def _put(self, stream: MediaStream, frame: AudioFrame) -> None:
+        self._mixer.put(stream, frame)
+        output = self.route.handle
+        if isinstance(output, PulsePlayback):
+            while (block := self._mixer.take_complete()) is not None:
+                played, ends = output.write(block)
+                for samples in played:
+                    self._played(samples, ends)
+
+    def _open(
+        self, device: MediaDevice, failed: Callable[[], None]
+    ) -> PulsePlayback | PulledPlayback:
         if self.route.handle is None:
             self._mixer.restart()
-        return Playback(device, self._pull)
+        return PulsePlayback(device) if PUSHES else PulledPlayback(device, self._pull)
 
     def _pull(self, count: int) -> Pcm:
         samples = self._mixer.take(count)
-        self._played(samples)
+        self._played(samples, time.monotonic() + count / SAMPLE_RATE)
         return samples
