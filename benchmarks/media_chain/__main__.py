@@ -1,15 +1,18 @@
 """CPU and delay from microphone to speakers.
 
-``python -m benchmarks.media_chain [SECONDS] [ROUNDS]`` measures for 15 seconds, three times. Two
-processes call each other, 640x360 at 25 pictures a second and sound both ways, in two ways that
-take turns:
+``python -m benchmarks.media_chain [SECONDS] [ROUNDS] [WIDTHxHEIGHT@RATE]`` measures for 15 seconds,
+three times, with pictures of 640x360@25. Two processes call each other, with pictures and sound
+both ways, in two ways that take turns:
 
 * engine: pictures and sound come from memory, and callbacks take what arrives;
-* devices: a virtual camera that shows the same pictures, a microphone with echo cancellation, noise
-  suppression and gain control, and speakers, on a PulseAudio server of the benchmark's own.
+* devices: a camera that shows the same pictures, a microphone with echo cancellation, noise
+  suppression and gain control, and speakers, on a PulseAudio server of the benchmark's own. The
+  camera is a process that writes into a pipe: who draws the pictures is not counted, who reads
+  them is.
 
-A third turn, libraries, runs two processes that do not call: PyAV, miniaudio and pywebrtc-audio on
-the same devices, with what they give dropped. Whatever the engine, that much comes on top.
+A third turn, libraries, runs two processes that do not call: PyAV, miniaudio, libpulse and
+pywebrtc-audio on the same devices, with what they give dropped. Whatever the engine, that much
+comes on top.
 
 Beeps are played to the microphone. Their delay until they leave the speakers is measured in the
 sound server; what the server itself needs to bring them to the microphone is subtracted. Beside it:
@@ -35,6 +38,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.media_chain.camera import Format
 from benchmarks.media_chain.person import BLOCK, beep_second
 from benchmarks.server import serving
 from ringmesh.media.audio import SAMPLE_RATE
@@ -45,6 +49,8 @@ SETTLE = 6.0
 
 MOST_CPU, MOST_DELAY = 1.10, 0.020
 """Aims: times the engine alone, and seconds more than it."""
+
+LOGINS = ("caller", "callee")
 
 EARLY = 0.1
 """Seconds by which two recordings may be out of step."""
@@ -100,6 +106,39 @@ async def start(module: str, *arguments: str) -> tuple[Process, int]:
     return process, (await answer(process))["id"]
 
 
+class Cameras:
+    """One for each side.
+
+    Attributes:
+        format: of their pictures.
+    """
+
+    def __init__(self, wanted: Format, folder: Path) -> None:
+        self.format = wanted
+        self._folder = folder
+        self._processes: list[Process] = []
+
+    def fifo(self, login: str) -> str:
+        """Where the pictures of this side's camera come from."""
+        return str(self._folder / f"camera_{login}")
+
+    async def start(self) -> None:
+        """Switch them on."""
+        for login in LOGINS:
+            os.mkfifo(self.fifo(login))
+            command = [sys.executable, "-m", "benchmarks.media_chain.camera"]
+            self._processes.append(
+                await asyncio.create_subprocess_exec(*command, self.fifo(login), str(self.format))
+            )
+
+    async def stop(self) -> None:
+        """Switch them off."""
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
 async def answer(process: Process) -> dict[str, Any]:
     """The next line that it writes."""
     assert process.stdout is not None
@@ -139,10 +178,17 @@ async def measure_server(seconds: float) -> float:
     return delay
 
 
-async def measure(url: str, kind: str, seconds: float) -> tuple[float, float, float]:
+async def measure(
+    url: str, kind: str, cameras: Cameras, seconds: float
+) -> tuple[float, float, float]:
     """A call of this kind: cores of a side, seconds of delay, pictures per second."""
-    callee, callee_id = await start("person", url, "callee", kind)
-    caller, _ = await start("person", url, "caller", kind, str(callee_id))
+
+    async def side(login: str, *callee: str) -> tuple[Process, int]:
+        pictures = (str(cameras.format), cameras.fifo(login))
+        return await start("person", url, login, kind, *pictures, *callee)
+
+    callee, callee_id = await side("callee")
+    caller, _ = await side("caller", str(callee_id))
     sides = (caller, callee)
     await asyncio.sleep(SETTLE)
     recordings = await Recordings.start() if kind == "devices" else None
@@ -156,9 +202,9 @@ async def measure(url: str, kind: str, seconds: float) -> tuple[float, float, fl
     return cores, delay, statistics.mean(side["pictures"] for side in found)
 
 
-async def measure_libraries(seconds: float) -> float:
+async def measure_libraries(cameras: Cameras, seconds: float) -> float:
     """Cores of a process that has the devices and no call."""
-    sides = [(await start("libraries", login))[0] for login in ("caller", "callee")]
+    sides = [(await start("libraries", login, cameras.fifo(login)))[0] for login in LOGINS]
     await asyncio.sleep(1)
     found = await ask(sides, seconds)
     await end(sides)
@@ -197,7 +243,7 @@ async def play(sink: str) -> None:
         await process.wait()
 
 
-async def main(seconds: float, rounds: int) -> None:
+async def main(seconds: float, rounds: int, wanted: Format) -> None:
     """Measure and print the table."""
     figures: dict[str, list[tuple[float, float, float]]] = {"engine": [], "devices": []}
     server, libraries = [], []
@@ -205,25 +251,28 @@ async def main(seconds: float, rounds: int) -> None:
         sound = SoundServer(Path(folder))
         await sound.start()
         os.environ["PULSE_SERVER"] = sound.address
-        for login in ("caller", "callee"):
+        cameras = Cameras(wanted, Path(folder))
+        await cameras.start()
+        for login in LOGINS:
             await sound.plug_output(f"room_{login}")
             await sound.plug_output(f"ear_{login}")
             await sound.pactl(
                 *("load-module", "module-remap-source", f"source_name=mic_{login}"),
                 f"master=room_{login}.monitor",
             )
-        players = [asyncio.create_task(play(f"room_{who}")) for who in ("caller", "callee")]
+        players = [asyncio.create_task(play(f"room_{who}")) for who in LOGINS]
         try:
             async with serving(Path(folder) / "server", 18092) as url:
                 for _ in range(rounds):
                     server.append(await measure_server(seconds))
-                    libraries.append(await measure_libraries(seconds))
+                    libraries.append(await measure_libraries(cameras, seconds))
                     for kind, found in figures.items():
-                        found.append(await measure(url, kind, seconds))
+                        found.append(await measure(url, kind, cameras, seconds))
         finally:
             for player in players:
                 player.cancel()
             await asyncio.gather(*players, return_exceptions=True)
+            await cameras.stop()
             await sound.kill()
     print_table(figures, libraries, server)
 
@@ -260,5 +309,6 @@ if __name__ == "__main__":
         main(
             float(sys.argv[1]) if sys.argv[1:] else 15.0,
             int(sys.argv[2]) if sys.argv[2:] else 3,
+            Format.parse(sys.argv[3] if sys.argv[3:] else "640x360@25"),
         )
     )

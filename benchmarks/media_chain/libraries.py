@@ -1,13 +1,14 @@
-"""The libraries alone: ``python -m benchmarks.media_chain.libraries LOGIN``.
+"""The libraries alone: ``python -m benchmarks.media_chain.libraries LOGIN FIFO``.
 
 Opens the devices that a side of the call opens, and drops what they give: a camera through PyAV, a
-microphone and speakers through miniaudio, and between them WebRTC's audio processing. It writes a
-line when all of it runs, then a line of JSON for each line that it reads, a number of seconds; and
-ends with its input.
+microphone through miniaudio, speakers through libpulse, and between them WebRTC's audio processing.
+It writes a line when all of it runs, then a line of JSON for each line that it reads, a number of
+seconds; and ends with its input.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import threading
@@ -20,25 +21,27 @@ import miniaudio
 import numpy as np
 from pywebrtc_audio import AudioProcessor
 
-from benchmarks.media_chain.person import BLOCK, CAMERA, beep_second, cpu_seconds
+from benchmarks.media_chain.camera import source_of
+from benchmarks.media_chain.person import BLOCK, beep_second, cpu_seconds
 from ringmesh.media.audio import SAMPLE_RATE
+from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
+from ringmesh.media.devices.pulse_playback import PulsePlayback
 from ringmesh.media.devices.sound import PERIOD_MS
 
 
-def show() -> None:
+def show(fifo: str) -> None:
     """Decode the camera's pictures when they are due."""
-    with av.open(CAMERA, format="lavfi") as container:
+    with av.open(source_of(fifo), format="lavfi") as container:
         begun = time.monotonic()
         for frame in container.decode(video=0):
             time.sleep(max(0.0, begun + (frame.time or 0.0) - time.monotonic()))
 
 
 class Sound:
-    """A microphone whose sound is cleaned, and speakers that play beeps."""
+    """A microphone whose sound is cleaned, and speakers that play a block of beeps for each."""
 
-    def __init__(self) -> None:
-        self._blocks = beep_second().reshape(-1, BLOCK)
-        self._far = self._blocks[0]
+    def __init__(self, speakers: PulsePlayback) -> None:
+        self._speakers = speakers
         self._processor = AudioProcessor(
             sample_rate=SAMPLE_RATE,
             echo_cancellation=True,
@@ -48,24 +51,17 @@ class Sound:
 
     def take(self) -> Generator[None, bytearray, None]:
         """What the microphone gives, cleaned."""
-        while True:
+        for far in itertools.cycle(beep_second().reshape(-1, BLOCK)):
             data = yield
-            self._processor.process(np.frombuffer(data, np.int16), self._far)
-
-    def give(self) -> Generator[bytes, int, None]:
-        """What the speakers play."""
-        yield b""
-        while True:
-            for block in self._blocks:
-                self._far = block
-                yield block.tobytes()
+            self._processor.process(np.frombuffer(data, np.int16), far)
+            self._speakers.write(far)
 
 
-def opened(kind: Any, name: str, callback: Generator[Any, Any, None]) -> Any:
-    """A device that runs."""
+def opened(name: str, callback: Generator[None, bytearray, None]) -> Any:
+    """A microphone that records."""
     pointer = miniaudio.ffi.new("ma_device_id *")
     miniaudio.ffi.buffer(pointer)[: len(name)] = name.encode()
-    device = kind(
+    device = miniaudio.CaptureDevice(
         miniaudio.SampleFormat.SIGNED16,
         nchannels=1,
         sample_rate=SAMPLE_RATE,
@@ -78,12 +74,12 @@ def opened(kind: Any, name: str, callback: Generator[Any, Any, None]) -> Any:
     return device
 
 
-def main(login: str) -> None:
+def main(login: str, fifo: str) -> None:
     """Run all of it, and measure."""
-    sound = Sound()
-    threading.Thread(target=show, daemon=True).start()
-    speakers = opened(miniaudio.PlaybackDevice, f"ear_{login}", sound.give())
-    microphone = opened(miniaudio.CaptureDevice, f"mic_{login}", sound.take())
+    threading.Thread(target=show, args=(fifo,), daemon=True).start()
+    ear = MediaDevice(f"ear_{login}", "speakers", MediaDeviceKind.AUDIO_OUTPUT)
+    speakers = PulsePlayback(ear)
+    microphone = opened(f"mic_{login}", Sound(speakers).take())
     print(json.dumps({"id": 0}), flush=True)
     for line in sys.stdin:
         begun, used = time.monotonic(), cpu_seconds()
@@ -95,4 +91,4 @@ def main(login: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,8 +1,9 @@
-"""One side of the call: ``python -m benchmarks.media_chain.person URL LOGIN KIND [USER_ID]``.
+"""One side of a call: ``python -m benchmarks.media_chain.person URL LOGIN KIND FORMAT FIFO [ID]``.
 
-KIND is ``engine`` (pictures and beeps from memory, callbacks on what comes) or ``devices`` (camera,
-microphone ``mic_LOGIN``, output ``ear_LOGIN``). It writes its id when it can be called, then a line
-of JSON for each line that it reads, which is a number of seconds; and ends with its input.
+KIND is ``engine`` (pictures and beeps from memory, callbacks on what comes) or ``devices`` (the
+camera behind FIFO, microphone ``mic_LOGIN``, output ``ear_LOGIN``); ID is who is called. It writes
+its id when it can be called, then a line of JSON for each line that it reads, which is a number of
+seconds; and ends with its input.
 """
 
 from __future__ import annotations
@@ -14,15 +15,14 @@ import sys
 import time
 from typing import Any
 
-import av
 import numpy as np
 
 import ringmesh
+from benchmarks.media_chain.camera import Format, drawn, source_of
 from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.frames import AudioFrame, VideoFrame
 from ringmesh.media.sources import PacedSource
 
-CAMERA = "testsrc2=size=640x360:rate=25"
 BLOCK = SAMPLE_RATE // 100
 BEEP_SECONDS = 0.1
 NOISE = 30
@@ -65,11 +65,9 @@ class Beeps(PacedSource):
 class Pictures(PacedSource):
     """What the camera shows, made beforehand."""
 
-    def __init__(self) -> None:
-        super().__init__(1 / 25, "pictures")
-        with av.open(CAMERA, format="lavfi") as container:
-            shown = (VideoFrame.from_av(frame) for frame in container.decode(video=0))
-            self._frames = [frame for frame, _ in zip(shown, range(75), strict=False)]
+    def __init__(self, wanted: Format) -> None:
+        super().__init__(1 / wanted.rate, "pictures")
+        self._frames = drawn(wanted)
         self._count = 0
 
     def make(self, due: float) -> VideoFrame:
@@ -105,30 +103,36 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def prepare(session: ringmesh.P2PSession, login: str, beeps: Beeps | None) -> None:
+async def prepare(
+    session: ringmesh.P2PSession, login: str, stream: ringmesh.LocalStream | None, fifo: str
+) -> None:
     """Decide what is sent, and in the case of devices where it is played."""
-    if beeps is not None:
-        stream = ringmesh.LocalStream(audio=beeps, video=Pictures())
+    if stream is not None:
         await session.init_local_media_stream(stream)
         return
     await session.select_audio_input(f"mic_{login}")
-    await session.switch_camera(f"lavfi:{CAMERA}")
+    await session.switch_camera(f"lavfi:{source_of(fifo)}")
     await session.select_audio_output(f"ear_{login}")
 
 
-async def main(url: str, login: str, kind: str, callee: int | None) -> None:
+async def main(
+    url: str, login: str, kind: str, wanted: Format, fifo: str, callee: int | None
+) -> None:
     """Call, or answer, and measure."""
     beeps, ear = (Beeps() if kind == "engine" else None), Ear()
-    media = ringmesh.RTCMediaConfig(min_width=640, min_height=360, min_frame_rate=25)
+    stream = beeps and ringmesh.LocalStream(audio=beeps, video=Pictures(wanted))
+    media = ringmesh.RTCMediaConfig(
+        min_width=wanted.width, min_height=wanted.height, min_frame_rate=wanted.rate
+    )
     async with ringmesh.connect(url, login=login, password="chain-chain", media=media) as me:
         print(json.dumps({"id": me.id}), flush=True)
         if callee is None:
             session = (await me.calls.wait_for(ringmesh.ReceiveNewSession)).session
-            await prepare(session, login, beeps)
+            await prepare(session, login, stream, fifo)
             await session.accept_call()
         else:
             session = me.calls.create_call_session(ringmesh.CallType.VIDEO_CALL, [callee])
-            await prepare(session, login, beeps)
+            await prepare(session, login, stream, fifo)
             await session.start_call()
         remote = (await session.wait_for(ringmesh.RemoteStreamReceived, timeout=30)).stream
         remote.on_video_frame(ear.see)
@@ -149,4 +153,6 @@ async def main(url: str, login: str, kind: str, callee: int | None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4], int(sys.argv[4]) if sys.argv[4:] else None))
+    url, login, kind, pictures, fifo, *others = sys.argv[1:]
+    callee = int(others[0]) if others else None
+    asyncio.run(main(url, login, kind, Format.parse(pictures), fifo, callee))
