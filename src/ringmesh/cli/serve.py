@@ -16,6 +16,7 @@ import typer
 
 from ringmesh.cli.data_folder import DataOption, data_argument
 from ringmesh.cli.exit_code import ExitCode
+from ringmesh.cli.huge_pages import collapse_memory
 
 if TYPE_CHECKING:
     from ringmesh.server.app import Server
@@ -97,6 +98,7 @@ async def _serve(data: Path, settings: Settings) -> None:
         _refresh_on_signal(server)
         print(_welcome(server), flush=True)
         _collect_garbage_rarely()
+        collapse_memory()
         await stop.wait()
         print("Stopping…", flush=True)
 
