@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import h2.config
 import h2.connection
@@ -163,8 +163,7 @@ class _Connection(asyncio.Protocol):
         self._number = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._provider.connections += 1
         self._number = self._provider.connections
         self._provider._open.add(transport)

@@ -13,6 +13,7 @@ import pytest
 from ringmesh.server.push.addresses import (
     PrivateAddressError,
     _alternating,
+    any_address,
     connect,
     public_address,
 )
@@ -65,6 +66,13 @@ def test_both_families_in_turn() -> None:
     turns = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "2001:db8::3"]
     assert _alternating(found) == turns
     assert _alternating([]) == []
+
+
+async def test_names_that_are_none() -> None:
+    """They are unknown, whatever the system's resolver thinks of them."""
+    for host in ("a..example.org", f"{'a' * 64}.example.org"):
+        with pytest.raises(OSError):  # noqa: PT011 - the resolver has words of its own
+            await any_address(host, 443)
 
 
 async def test_public_ones_only(monkeypatch: pytest.MonkeyPatch) -> None:

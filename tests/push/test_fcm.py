@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from google.oauth2 import service_account
@@ -25,7 +26,7 @@ from ringmesh.server.push.contract import (
 )
 from ringmesh.server.push.fcm import SCOPE, FcmSender, ServiceAccount
 from tests.push.fake_fcm import FakeFcm
-from tests.push.provider import Answer, Fault
+from tests.push.provider import Answer, Certificate, Fault
 from tests.push.values import push, subscription
 
 TOKEN_PASSES = None  # the first request is for the access token
@@ -159,6 +160,23 @@ async def test_goaway_and_drops(fcm: FakeFcm, fcm_sender: FcmSender) -> None:
     assert (await fcm_sender.send(to())).status is Status.RETRY
     assert await fcm_sender.send(to()) == DELIVERED
     assert len(fcm.messages) == 4
+
+
+def test_on_the_loop_of_the_command(certificate: Certificate) -> None:
+    """`ringmesh serve` runs on uvloop, whose transports differ."""
+
+    async def send() -> list[Status]:
+        async with FakeFcm(certificate) as fcm:
+            sender = FcmSender(
+                FcmKeys(service_account=fcm.service_account, url=fcm.url, ca_file=certificate.file)
+            )
+            fcm.faults.extend([TOKEN_PASSES, None, Fault.GOAWAY_UNSEEN, None, Fault.DROP])
+            outcomes = [await sender.send(to()) for _ in range(4)]
+            await sender.close()
+            return [outcome.status for outcome in outcomes]
+
+    delivered = Status.DELIVERED
+    assert uvloop.run(send()) == [delivered, delivered, Status.RETRY, delivered]
 
 
 def test_the_assertion_is_that_of_google_auth(fcm_account: dict[str, Any]) -> None:

@@ -31,7 +31,10 @@ async def any_address(host: str, port: int) -> list[str]:
         OSError: the name is unknown.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a part of it is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
