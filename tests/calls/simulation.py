@@ -471,7 +471,7 @@ class Device:
         self.cut = False
         self._paths_changed()
         if not self.foreign:
-            self.take(self.book.network_is_back(self.world.now, regather=True))
+            self.take(self.book.network_is_back(self.world.now))
         self.world.after(0.2, self.regain_chat)
 
     def crash(self) -> None:

@@ -9,8 +9,8 @@ import pytest
 from ringmesh.calls.config import CallConfig
 from ringmesh.calls.effects import Effect, Ignored, IgnoredReason, MakeAnswer, MakeOffer, Send
 from ringmesh.calls.machine import CallMachine
-from ringmesh.calls.recovery import BURST, REPEAT_AFTER
-from ringmesh.calls.transitions import LegState, SessionState
+from ringmesh.calls.recovery import BURST, REPEAT_AFTER, Recovery
+from ringmesh.calls.transitions import LegEvent, LegState, RestartState, SessionState
 from ringmesh.signals import IceRestart, IceRestartAccept, IceRestartRequest, Signal
 from tests.calls.simulation import Device, World, connect
 
@@ -102,6 +102,20 @@ def test_long_cut(world: World, seconds: int, victim: int) -> None:
     assert len(restarts(world)) <= 25
     world.run(100)
     assert world.idle
+
+
+@pytest.mark.parametrize(
+    ("seconds", "event"), [(0.5, LegEvent.REPEAT_DUE), (20.0, LegEvent.RESTART_ICE)]
+)
+def test_offers_that_waited(seconds: float, event: LegEvent) -> None:
+    """When signals come through again, an offer of just now will do; an older one is made anew,
+    since no STUN or TURN server was in reach."""
+    recovery = Recovery(automatic=True)
+    recovery.lost(0.0, offerer=True, hopeless=True)
+    recovery.offering(0.0)
+    recovery.attempted(0.0, LegState.DISCONNECTED)
+    recovery.hurry(seconds, RestartState.OFFERED)
+    assert recovery.event(LegState.DISCONNECTED, RestartState.OFFERED, offerer=True) is event
 
 
 def test_nobody_comes_back(world: World) -> None:

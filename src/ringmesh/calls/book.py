@@ -155,9 +155,9 @@ class CallBook:
         for call in self._calls.values():
             call.chat_is_lost()
 
-    def network_is_back(self, now: float, *, regather: bool = False) -> list[CallEffects]:
-        """The network (then `regather`), or only the chat connection, is back after it was gone."""
-        return self._in_all(lambda call: call.network_is_back(now, regather=regather), now)
+    def network_is_back(self, now: float) -> list[CallEffects]:
+        """The network, or only the chat connection, is back after it was gone."""
+        return self._in_all(lambda call: call.network_is_back(now), now)
 
     def _in_all(self, act: Callable[[CallMachine], list[Effect]], now: float) -> list[CallEffects]:
         results = [CallEffects(call, act(call)) for call in self._calls.values()]

@@ -506,14 +506,11 @@ class CallMachine:
         """We hear nobody: a caller's silence means nothing until `network_is_back`."""
         self._heard_at = math.inf
 
-    def network_is_back(self, now: float, *, regather: bool = False) -> list[Effect]:
-        """The network, or the chat, is back: look for lost paths again, now.
-
-        `regather`: we had no address, so offers made meanwhile lead nowhere.
-        """
+    def network_is_back(self, now: float) -> list[Effect]:
+        """The network, or the chat, is back: look for lost paths again, now."""
         self._heard_at = now
         for leg in self._legs.values():
-            leg.recovery.hurry(now, leg.restart, regather=regather)
+            leg.recovery.hurry(now, leg.restart)
         return self.tick(now)
 
     # Time

@@ -139,20 +139,20 @@ class Recovery:
             self.due_at = now
             self._attempts = 0
 
-    def hurry(self, now: float, restart: RestartState, *, regather: bool) -> None:
+    def hurry(self, now: float, restart: RestartState) -> None:
         """The network, or the way of our signals, is back: try again now.
 
-        `regather`: what was gathered meanwhile is of no use.
+        An offer that waited for long is of no use: no STUN or TURN server was in reach.
         """
         if self.due_at is None:
             return
-        if regather and self._attempts:
-            self._moved = True
-            self.due_at = now
-        elif restart is RestartState.OFFERED:  # what waited to be sent is on its way
+        if restart is not RestartState.OFFERED:
+            self.due_at = now if self._attempts else now + GRACE
+        elif now - self._offered_at < REPEAT_AFTER:  # it is on its way
             self.due_at = min(self.due_at, now + REPEAT_AFTER)
         else:
-            self.due_at = now if self._attempts else now + GRACE
+            self._moved = True
+            self.due_at = now
         self._attempts = 0
 
     def attempted(self, now: float, leg: LegState) -> None:

@@ -240,9 +240,7 @@ class P2PClient:
         if self._book is not None:
             now = self._now()
             self._perform(
-                self._book.network_changed(now)
-                if moved
-                else self._book.network_is_back(now, regather=True)
+                self._book.network_changed(now) if moved else self._book.network_is_back(now)
             )
 
     def _in_call(self) -> bool:
