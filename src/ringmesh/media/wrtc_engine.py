@@ -17,7 +17,7 @@ from ringmesh.media.engine import PeerCallbacks
 from ringmesh.media.stats import PeerStats
 from ringmesh.media.streams import LocalStream
 from ringmesh.media.wrtc_media import LocalTracks, RemoteTracks
-from ringmesh.media.wrtc_stats import peer_stats
+from ringmesh.media.wrtc_stats import look, peer_stats
 
 MAX_EARLY_CANDIDATES = 256
 """Remote candidates kept until the remote description is set; more are dropped, oldest first."""
@@ -185,7 +185,7 @@ class WrtcPeerConnection:
         """A snapshot of the connection's statistics."""
         self._check_open()
         with self._translated_errors("no statistics"):
-            return peer_stats(await self._connection.get_stats())
+            return peer_stats(await look(self._connection))
 
     async def close(self) -> None:
         """Release everything. Idempotent."""
