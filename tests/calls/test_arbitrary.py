@@ -166,7 +166,7 @@ class Judge:
         self.verb(data.draw(st.sampled_from(acts)), call)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_arbitrary_inputs(data: st.DataObject) -> None:
     """Nothing but documented errors, sane effects, bounded calls, timers that end."""

@@ -57,7 +57,7 @@ def test_the_vector_of_rfc_8291() -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=MAX_PLAINTEXT))
 def test_others_read_what_we_write(plaintext: bytes) -> None:
     """http_ece decrypts any message of ours to what it was."""

@@ -194,7 +194,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.sampled_from(["POST /session", "POST /login", "POST /users", "PUT /users/me",
                      "POST /calls/reject"]),

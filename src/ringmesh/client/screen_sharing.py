@@ -17,8 +17,8 @@ async def list_capture_sources(*, thumbnails: bool = True) -> list[CaptureSource
 
     Minimised windows and those of other workspaces are left out; macOS and Windows list screens
     only. On Wayland there is one source, for which the desktop asks the person what to show.
-    Without `thumbnails` it is faster. Raises `NotSupportedError` where nothing can be shared: without a
-    desktop, or without the extra ``devices``.
+    Without `thumbnails` it is faster. Raises `NotSupportedError` where nothing can be shared:
+    without a desktop, or without the extra ``devices``.
     """
     return await asyncio.to_thread(capture_sources, thumbnails=thumbnails)
 

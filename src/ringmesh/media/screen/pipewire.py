@@ -88,8 +88,8 @@ class PipeWireGrabber:
     def _start(self) -> None:
         ours, theirs = os.pipe()
         # Each picture is a part of a multipart message and so tells its length; width and height
-        # are in what -v writes. A stream of few buffers stands still unless they are copied, and one
-        # whose source is gone must not go on with another one, such as the camera.
+        # are in what -v writes. A stream of few buffers stands still unless they are copied, and
+        # one whose source is gone must not go on with another one, such as the camera.
         pipeline = (
             f"pipewiresrc fd={self._cast.remote} path={self._cast.node} do-timestamp=true "
             f"always-copy=true keepalive-time={KEEPALIVE * 1000:.0f} "
