@@ -18,7 +18,7 @@ from ringmesh.client.events import (
 from tests.interop.conftest import SignIn
 from tests.interop.people import coded, hears, sees
 from tests.web.conftest import Account
-from tests.web.page_driver import LIMIT, Pages, Person
+from tests.web.page_driver import LIMIT, Pages, Person, until
 
 
 async def talk(page: Person, session: P2PSession, stream_id: int, tone_hz: float) -> None:
@@ -178,10 +178,17 @@ async def test_python_calls_page(pages: Pages, account: Account, sign_in: SignIn
     await session.wait_for(CallRejectedByUser, timeout=LIMIT)
 
 
+async def _in_a_square(person: Person) -> bool:
+    tops = "tiles => tiles.map(tile => tile.getBoundingClientRect().top)"
+    found: list[float] = await person.page.locator(".tiles > .tile").evaluate_all(tops)
+    return sorted(found.count(top) for top in set(found)) == [2, 2]
+
+
 async def test_four_people_half_of_them_pages(
     pages: Pages, account: Account, sign_in: SignIn
 ) -> None:
-    """Two pages and two programs in one call: everybody sees and hears everybody."""
+    """Two pages and two programs in one call: everybody sees and hears everybody, side by side and
+    not three in a row with one below."""
     alice = await pages.sign_in(await account())
     first = await sign_in()
     bob = await pages.sign_in(await account())
@@ -201,6 +208,7 @@ async def test_four_people_half_of_them_pages(
     await bob.accept()
     for person in (alice, bob):
         await expect(person.page.locator('.tile[data-state="connected"]')).to_have_count(3)
+    await until("a square of tiles", lambda: _in_a_square(alice))
     await alice.talks_with(bob)
     for person in (alice, bob):
         for session, stream_id, tone in zip(sessions, (5, 6), (830.0, 1130.0), strict=True):

@@ -12,7 +12,7 @@ export function nameCard(initials: string, hue: number): MediaStreamTrack {
   const pen = canvas.getContext('2d', {alpha: false})!;
   const [x, y] = [SIZE.width / 2, SIZE.height / 2];
   const paint = () => {
-    pen.fillStyle = '#12161c';
+    pen.fillStyle = '#1a1f27'; // as the tiles in style/base.css: on dark grounds its edges are to be seen
     pen.fillRect(0, 0, SIZE.width, SIZE.height);
     pen.fillStyle = `hsl(${hue} 45% 38%)`;
     pen.beginPath();

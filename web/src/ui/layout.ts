@@ -2,6 +2,8 @@
 
 const WANTED = 4 / 3;
 const GAP = 8;
+/** So that four people make a square on wide screens, and not a row of three with one below. */
+const EMPTY = 0.25;
 
 /** How many columns; shapes far from the wanted one and empty places count against. */
 export function columnsFor(count: number, width: number, height: number): number {
@@ -9,7 +11,7 @@ export function columnsFor(count: number, width: number, height: number): number
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
     const shape = Math.log(width / columns / (height / rows) / WANTED);
-    const cost = Math.abs(shape) + 0.1 * (columns * rows - count);
+    const cost = Math.abs(shape) + EMPTY * (columns * rows - count);
     if (cost < least) [best, least] = [columns, cost];
   }
   return best;
@@ -18,7 +20,7 @@ export function columnsFor(count: number, width: number, height: number): number
 /** Keep a grid laid out; the result stops that. */
 export function keepLaidOut(grid: HTMLElement, count: () => number): {update(): void; close(): void} {
   const update = () => {
-    const {clientWidth: width, clientHeight: height} = grid;
+    const {width, height} = grid.getBoundingClientRect(); // clientWidth may be half a pixel too wide
     const tiles = count();
     if (!tiles || !width || !height) return;
     const columns = columnsFor(tiles, width, height);
