@@ -19,8 +19,8 @@ laboratory is touched. Needs root, iproute2 and nftables.
     wire   every host's cable runs through here
 
 IPv4 only. No hairpinning. A cone router filters by address and port, as home routers do: the first
-packet of the slower side is dropped. A lab of a killed test is left in `/run/netlab`; the next
-`Lab.remove_stale` takes it down.
+packet of the slower side is dropped. A lab of a killed test is left in `/run/netlab`;
+`Lab(name=...).down()` takes it down.
 """
 
 from __future__ import annotations
