@@ -1,6 +1,7 @@
-// Puts tiles side by side so that they come out large and near 4:3.
+// Puts tiles side by side so that they come out large and shaped like what cameras send.
 
-const WANTED = 4 / 3;
+/** Between 4:3 and 16:9. */
+const WANTED = 3 / 2;
 const GAP = 8;
 /** So that four people make a square on wide screens, and not a row of three with one below. */
 const EMPTY = 0.25;
