@@ -175,9 +175,9 @@ class PulsePlayback:
         lib.pa_stream_set_state_callback(self._stream, self._wake, None)
         flags = _AUTO_UPDATE | _DONT_MOVE | _ADJUST_LATENCY
         name = device.id.encode()
-        lib.pa_stream_connect_playback(self._stream, name, attributes, flags, None, None)
+        refused = lib.pa_stream_connect_playback(self._stream, name, attributes, flags, None, None)
         while (state := lib.pa_stream_get_state(self._stream)) != _STREAM_READY:
-            if state >= _STREAM_FAILED:
+            if refused < 0 or state >= _STREAM_FAILED:
                 raise MediaError(f"the output {device.label!r} cannot be opened: was it unplugged?")
             lib.pa_threaded_mainloop_wait(self._mainloop)
 
