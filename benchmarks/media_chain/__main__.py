@@ -23,7 +23,6 @@ to a plain player (parec, pacat), which is what the sound server itself needs. L
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import statistics
@@ -41,6 +40,7 @@ import numpy as np
 from benchmarks.media_chain.camera import Format
 from benchmarks.media_chain.person import BLOCK, beep_second
 from benchmarks.server import serving
+from benchmarks.sides import answer, end, start, tell
 from ringmesh.media.audio import SAMPLE_RATE
 from tests.devices.sound_server import SoundServer
 
@@ -99,10 +99,9 @@ def delays(before: list[float], after: list[float]) -> list[float]:
     return [delay for delay in found if delay < 1 - EARLY]
 
 
-async def start(module: str, *arguments: str) -> tuple[Process, int]:
+async def start_side(module: str, *arguments: str) -> tuple[Process, int]:
     """A side, and its id."""
-    command = [sys.executable, "-m", f"benchmarks.media_chain.{module}", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    process = await start(f"media_chain.{module}", *arguments)
     return process, (await answer(process))["id"]
 
 
@@ -137,13 +136,6 @@ class Cameras:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-
-
-async def answer(process: Process) -> dict[str, Any]:
-    """The next line that it writes."""
-    assert process.stdout is not None
-    async with asyncio.timeout(90):
-        return dict(json.loads(await process.stdout.readline()))
 
 
 class Recordings:
@@ -185,7 +177,7 @@ async def measure(
 
     async def side(login: str, *callee: str) -> tuple[Process, int]:
         pictures = (str(cameras.format), cameras.fifo(login))
-        return await start("person", url, login, kind, *pictures, *callee)
+        return await start_side("person", url, login, kind, *pictures, *callee)
 
     callee, callee_id = await side("callee")
     caller, _ = await side("caller", str(callee_id))
@@ -204,7 +196,7 @@ async def measure(
 
 async def measure_libraries(cameras: Cameras, seconds: float) -> float:
     """Cores of a process that has the devices and no call."""
-    sides = [(await start("libraries", login, cameras.fifo(login)))[0] for login in LOGINS]
+    sides = [(await start_side("libraries", login, cameras.fifo(login)))[0] for login in LOGINS]
     await asyncio.sleep(1)
     found = await ask(sides, seconds)
     await end(sides)
@@ -214,17 +206,8 @@ async def measure_libraries(cameras: Cameras, seconds: float) -> float:
 async def ask(sides: Sequence[Process], seconds: float) -> list[dict[str, Any]]:
     """What they find in this time."""
     for side in sides:
-        assert side.stdin is not None
-        side.stdin.write(f"{seconds}\n".encode())
+        tell(side, seconds)
     return [await answer(side) for side in sides]
-
-
-async def end(sides: Sequence[Process]) -> None:
-    """Let them end."""
-    for side in sides:
-        assert side.stdin is not None
-        side.stdin.close()
-        await side.wait()
 
 
 async def play(sink: str) -> None:

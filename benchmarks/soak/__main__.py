@@ -13,16 +13,16 @@ the difference of the ends, and as the slope of the line that fits all looks bes
 from __future__ import annotations
 
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.server import serving
+from benchmarks.sides import answer, end, start, tell
 
 EVERY = 10
 """Seconds between two looks."""
@@ -33,37 +33,18 @@ AIM = 1.0
 PORT = 18091
 
 
-async def start(module: str, *arguments: str) -> Process:
-    """A side."""
-    command = [sys.executable, "-m", f"benchmarks.soak.{module}", *arguments]
-    return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
-
-
-async def answer(process: Process) -> Any:
-    """The next line that it writes."""
-    assert process.stdout is not None
-    async with asyncio.timeout(60):
-        return json.loads(await process.stdout.readline())
-
-
-def tell(process: Process, what: object) -> None:
-    """Write a line to it."""
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(what).encode() + b"\n")
-
-
 async def start_persons(url: str) -> list[Process]:
     """Caller and callee, in a call."""
-    callee = await start("person", url, "callee")
+    callee = await start("soak.person", url, "callee")
     callee_id = (await answer(callee))["id"]
-    caller = await start("person", url, "caller", str(callee_id))
+    caller = await start("soak.person", url, "caller", str(callee_id))
     await answer(caller)
     return [caller, callee]
 
 
 async def start_engines() -> list[Process]:
     """The same without the SDK."""
-    caller, callee = await start("engine", "offer"), await start("engine", "answer")
+    caller, callee = await start("soak.engine", "offer"), await start("soak.engine", "answer")
     tell(callee, await answer(caller))
     tell(caller, await answer(callee))
     return [caller, callee]
@@ -74,14 +55,6 @@ async def ask(sides: Sequence[Process], *, report: bool = False) -> list[dict[st
     for side in sides:
         tell(side, "report" if report else "look")
     return [await answer(side) for side in sides]
-
-
-async def end(sides: Sequence[Process]) -> None:
-    """Let them end."""
-    for side in sides:
-        assert side.stdin is not None
-        side.stdin.close()
-        await side.wait()
 
 
 async def main(minutes: int, warm_up: int) -> None:
