@@ -50,6 +50,7 @@ class ScreenCast:
         self._on_ended = on_ended
         self._responses: dict[str, asyncio.Future[list[Any]]] = {}
         self._session = ""
+        self._watch: asyncio.Task[None] | None = None
         self.remote = -1
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -190,10 +191,9 @@ class ScreenCast:
 
     async def _disconnect(self) -> None:
         """The portal ends a session whose owner leaves."""
-        watch: asyncio.Task[None] | None = getattr(self, "_watch", None)
-        if watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
             self._bus.disconnect()
 
 
