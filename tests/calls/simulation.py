@@ -412,6 +412,13 @@ class Device:
             signal = replace(signal, extra={})
         self.take(self.book.receive(signal, sender_id, self.world.now, sender))
 
+    def _would_stick(self, signal: Signal, sender_id: int) -> bool:
+        """SDKs that made the offer of a leg apply another's, and then fail to make an answer."""
+        call = self.book.calls.get(signal.session_id)
+        if call is None or not isinstance(signal, IceRestart):
+            return False
+        return call._leg(sender_id).offerer
+
     # The network. While the device is away its signals wait, here and at the server.
 
     def arrive(self, signal: Signal, sender_id: int, sender: str) -> None:
@@ -419,6 +426,8 @@ class Device:
         if self.crashed:
             return
         if self.away_since is None:
+            stuck = self.foreign and self._would_stick(signal, sender_id)
+            assert not stuck, "it cannot answer an offer any more"
             self.receive(signal, sender_id, sender)
         elif not self.foreign:
             self._inbox.append((self.world.now, signal, sender_id, sender))

@@ -32,6 +32,9 @@ LIMIT = 60.0
 
 POLL = 0.03
 
+PASSWORD = "secret"
+"""Of everybody with the browser SDK."""
+
 # The SDK takes the constructor when it is loaded; statistics need the connections.
 KEEP_CONNECTIONS = """
 window.connections = new Set();
@@ -303,15 +306,15 @@ class World:
         await page.add_script_tag(path=Path(__file__).with_name("watch.js"))
         ends = await self.discover()
         user_id = await page.evaluate(
-            """async ([options, login, dead]) => {
+            """async ([options, login, password, dead]) => {
                 options.videochat.iceServers = window.iceServers;
                 peer.init(options);
-                const session = await peer.sdk.createSession({login, password: 'secret'});
+                const session = await peer.sdk.createSession({login, password});
                 await window.fetchIceServers(options.apiUrl, session.token);
                 window.iceServers.unshift(
                     ...dead.map((urls) => ({urls, username: 'name', credential: 'password'})));
                 peer.userId = session.user_id;
-                await peer.sdk.chat.connect({userId: session.user_id, password: 'secret'});
+                await peer.sdk.chat.connect({userId: session.user_id, password});
                 return session.user_id;
             }""",
             [
@@ -326,6 +329,7 @@ class World:
                     "videochat": videochat,
                 },
                 f"{host}-{self._count}",
+                PASSWORD,
                 list(dead),
             ],
         )

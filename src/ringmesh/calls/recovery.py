@@ -24,9 +24,6 @@ RESTART_DELAY = 2.0
 REQUEST_DELAY = 3.0
 """Seconds until the other side asks for one: the offerer comes first."""
 
-TAKEOVER_DELAY = 5.0
-"""Seconds until the other side restarts itself, where the other does not know requests."""
-
 FIRST_RETRY, LONGEST_RETRY = 2.0, 8.0
 """Seconds between two attempts; they grow by half each time."""
 
@@ -97,15 +94,17 @@ class Recovery:
             return LegEvent.REPEAT_DUE
         if leg is LegState.CONNECTED and not self._moved:
             return None
-        if offerer or not self.numbered:
+        if offerer:
             return LegEvent.RESTART_ICE
-        return LegEvent.ASK_FOR_RESTART if restart is RestartState.IDLE else None
+        # Other SDKs that made the offer cannot answer one: it would leave them stuck half-way.
+        asks = self.numbered and restart is RestartState.IDLE
+        return LegEvent.ASK_FOR_RESTART if asks else None
 
     def gives_way(self, restart: RestartState, now: float, *, offerer: bool) -> bool:
         """Whether their offer goes before ours that is under way.
 
-        Towards a Ringmesh client only the side that made the first offer makes offers, so it goes
-        first. Other SDKs answer ours even while they offer, unless it got lost.
+        Only the side that made the first offer makes offers, so it goes first. Other SDKs' own
+        are taken when ours seems to be lost.
         """
         if restart not in OWN_OFFER:
             return True
@@ -118,13 +117,8 @@ class Recovery:
         if not self._automatic:
             return
         if self.due_at is None or (hopeless and not self._attempts):
-            if hopeless:
-                delay = 0.0
-            elif offerer:
-                delay = RESTART_DELAY
-            else:
-                delay = REQUEST_DELAY if self.numbered else TAKEOVER_DELAY
-            self.due_at = now + delay
+            delay = RESTART_DELAY if offerer else REQUEST_DELAY
+            self.due_at = now if hopeless else now + delay
 
     def found(self, restart: RestartState) -> None:
         """The path is there."""

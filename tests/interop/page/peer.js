@@ -38,8 +38,10 @@ function listen() {
   calls.onInvalidEventsListener = (session, userId) => note('invalid', session, userId);
   calls.onUserNotAnswerListener = (session, userId) => note('not-answer', session, userId);
   calls.onSessionCloseListener = (session) => note('close', session);
-  calls.onSessionConnectionStateChangedListener = (session, userId, state) =>
+  calls.onSessionConnectionStateChangedListener = (session, userId, state) => {
     note('state', session, userId, {state});
+    peer.stateChanged?.(session, userId, state);
+  };
   calls.onRemoteStreamListener = (session, userId, stream) => {
     attach(userId, stream);
     note('remote-stream', session, userId);
@@ -79,6 +81,32 @@ peer.autoAnswer = () => {
       note('accepting', session);
       session.accept({});
     });
+  };
+};
+
+// What the SDK's guide tells applications to do when a path is lost, which the SDK leaves to them: see
+// whether the chat answers, connect it anew if not, and restart ICE where this side may. Repeated
+// while the path is away. The guide waits for 30 seconds.
+peer.restartIceAfter = (seconds, password) => {
+  const [connected, failed, disconnected, completed] = [2, 3, 4, 6];  // SessionConnectionState
+  const due = {};
+  const restart = async (session, userId) => {
+    due[userId] = setTimeout(restart, seconds * 1000, session, userId);
+    try {
+      await sdk.chat.pingWithTimeout(2000);
+    } catch {
+      await sdk.chat.disconnect();
+      await sdk.chat.connect({userId: peer.userId, password});
+    }
+    if (due[userId] && session.canInitiateIceRestart(userId)) await session.iceRestart(userId);
+  };
+  peer.stateChanged = (session, userId, state) => {
+    if (state === connected || state === completed) {
+      clearTimeout(due[userId]);
+      delete due[userId];
+    } else if ((state === disconnected || state === failed) && !due[userId]) {
+      due[userId] = setTimeout(restart, seconds * 1000, session, userId);
+    }
   };
 };
 
