@@ -22,7 +22,7 @@ import numpy as np
 from pywebrtc_audio import AudioProcessor
 
 from benchmarks.media_chain.camera import source_of
-from benchmarks.media_chain.person import BLOCK, beep_second, cpu_seconds
+from benchmarks.media_chain.person import BLOCK, LOUD, beep_second, cpu_seconds
 from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
 from ringmesh.media.devices.pulse_playback import PulsePlayback
@@ -37,17 +37,31 @@ def show(fifo: str) -> None:
             time.sleep(max(0.0, begun + (frame.time or 0.0) - time.monotonic()))
 
 
+def cleaner() -> AudioProcessor:
+    """WebRTC's audio processing with all that a call uses."""
+    return AudioProcessor(
+        sample_rate=SAMPLE_RATE,
+        echo_cancellation=True,
+        noise_suppression=True,
+        auto_gain_control=True,
+    )
+
+
+def cleaning_delay() -> float:
+    """Seconds by which it delays sound: from the second beep to where it comes out."""
+    processor, silence = cleaner(), np.zeros(BLOCK, np.int16)
+    blocks = np.tile(beep_second(), 2).reshape(-1, BLOCK)
+    cleaned = np.concatenate([processor.process(block, silence) for block in blocks])
+    loud = np.flatnonzero(np.abs(cleaned[SAMPLE_RATE:]) > LOUD)
+    return float(loud[0]) / SAMPLE_RATE
+
+
 class Sound:
     """A microphone whose sound is cleaned, and speakers that play a block of beeps for each."""
 
     def __init__(self, speakers: PulsePlayback) -> None:
         self._speakers = speakers
-        self._processor = AudioProcessor(
-            sample_rate=SAMPLE_RATE,
-            echo_cancellation=True,
-            noise_suppression=True,
-            auto_gain_control=True,
-        )
+        self._processor = cleaner()
 
     def take(self) -> Generator[None, bytearray, None]:
         """What the microphone gives, cleaned."""

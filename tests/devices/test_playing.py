@@ -11,7 +11,14 @@ from ringmesh.errors import MediaError
 from ringmesh.media.audio import SAMPLE_RATE
 from ringmesh.media.devices.mixer import BLOCK, Mixer
 from ringmesh.media.devices.model import MediaDevice, MediaDeviceKind
-from ringmesh.media.devices.playout import ENOUGH, LEAD, SHORTEST_WATCH, Playout
+from ringmesh.media.devices.playout import (
+    LEAD,
+    LEAST_CUT,
+    MOST_CUT,
+    SHORTEST_WATCH,
+    Playout,
+    shortened,
+)
 from ringmesh.media.devices.processing import LOOKS, Reference
 from ringmesh.media.devices.pulse_playback import REQUEST_MS, PulsePlayback
 from ringmesh.media.devices.sound import PulledPlayback
@@ -48,25 +55,42 @@ def test_blocks_are_played_as_they_come_after_a_short_silence() -> None:
 
 
 def blocks_until_shorter(playout: Playout, queued: float, most: int) -> int | None:
-    """After how many blocks one is held back while this much waits; the next is blended."""
+    """After how many blocks one is made shorter while this much waits."""
     for count in range(most):
-        if not playout.put(block(1000), queued, False):
-            (blended,) = playout.put(block(1000), queued, False)
-            assert (blended > 990).all()
+        [played] = playout.put(block(1000), queued, False)
+        if len(played) < BLOCK:
             return count
     return None
 
 
 def test_what_waits_is_made_less_and_later_each_time_it_ran_dry() -> None:
-    """10 ms less after a second in which too much always waited, never for what is just enough;
+    """Less after a second in which too much always waited, never for what is just enough;
     after running dry it takes twice as long, and after a good while no longer than at first."""
     playout = Playout()
     playout.put(block(1), 0.0, False)
-    assert blocks_until_shorter(playout, ENOUGH + 0.001, 500) == SHORTEST_WATCH - 1
-    assert blocks_until_shorter(playout, ENOUGH, 2000) is None
+    assert blocks_until_shorter(playout, LEAD + LEAST_CUT + 0.0001, 500) == SHORTEST_WATCH - 1
+    assert blocks_until_shorter(playout, LEAD + LEAST_CUT - 0.0001, 2000) is None
     playout.put(block(1), 0.0, True)
     assert blocks_until_shorter(playout, 0.05, 500) == 2 * SHORTEST_WATCH - 1
-    assert blocks_until_shorter(playout, 0.05, 500) == SHORTEST_WATCH - 2
+    assert blocks_until_shorter(playout, 0.05, 500) == SHORTEST_WATCH - 1
+
+
+@pytest.mark.parametrize("hertz", [220, 300, 440])
+def test_a_shorter_block_has_no_gap(hertz: int) -> None:
+    """A whole period of a voice is left out: its tone goes on as loud and without a jump."""
+    time = np.arange(BLOCK) / SAMPLE_RATE
+    voice = (10_000 * np.sin(2 * np.pi * hertz * time)).astype(np.int16)
+    less = shortened(voice, MOST_CUT)
+    assert (BLOCK - len(less)) / SAMPLE_RATE == pytest.approx(1 / hertz, abs=0.0002)
+    assert less[0] == voice[0]
+    assert less[-1] == voice[-1]
+    steepest = np.abs(np.diff(voice.astype(int))).max()
+    assert np.abs(np.diff(less.astype(int))).max() < 1.2 * steepest
+    assert np.abs(less).max() > 9_500
+
+
+def test_silence_is_made_shorter_as_well() -> None:
+    assert BLOCK - len(shortened(block(0), MOST_CUT)) >= LEAST_CUT * SAMPLE_RATE
 
 
 def test_a_block_is_mixed_when_all_who_speak_have_given_one() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ringmesh.media.audio import SAMPLE_RATE
-from ringmesh.media.devices.mixer import BLOCK, blend
 from ringmesh.media.frames import Pcm
 
 LEAD = 0.005
@@ -17,8 +17,8 @@ blocks may be."""
 SHORTEST_WATCH, LONGEST_WATCH = 100, 1600
 """Blocks for which more than needed has to wait before it is made less."""
 
-ENOUGH = BLOCK / SAMPLE_RATE + LEAD
-"""Seconds: when at least that much always waited a block can go."""
+LEAST_CUT, MOST_CUT = 0.002, 0.005
+"""Seconds by which a block is made shorter."""
 
 
 class Playout:
@@ -26,7 +26,7 @@ class Playout:
 
     An output that ran dry goes on when the next block comes, and then has in hand as much as that
     block was late, and `LEAD`: what waits grows with how much the blocks' times vary. When more
-    than `ENOUGH` always waited for a while, two blocks become one. Each time that it ran dry
+    than `LEAD` always waited for a while, a block is made shorter. Each time that it ran dry
     doubles that while, and each while that went well halves it.
 
     Attributes:
@@ -39,7 +39,6 @@ class Playout:
         self._watch = SHORTEST_WATCH
         self._seen = 0
         self._least = math.inf
-        self._held: Pcm | None = None
         self.times_dry = 0
 
     def put(self, block: Pcm, queued: float, ran_dry: bool) -> list[Pcm]:
@@ -47,8 +46,6 @@ class Playout:
 
         `queued` is how many seconds wait, `ran_dry` whether there was nothing since the last call.
         """
-        if self._held is not None:
-            block, self._held = blend(self._held, block), None
         if not self._begun or ran_dry:
             self.times_dry += ran_dry
             if self._begun:
@@ -59,10 +56,26 @@ class Playout:
         self._seen += 1
         if self._seen < self._watch:
             return [block]
-        if self._least > ENOUGH:
-            self._held = block
+        spare = self._least - LEAD
         self._restart(max(self._watch // 2, SHORTEST_WATCH))
-        return [] if self._held is not None else [block]
+        return [block if spare < LEAST_CUT else shortened(block, min(spare, MOST_CUT))]
 
     def _restart(self, watch: int) -> None:
         self._watch, self._seen, self._least = watch, 0, math.inf
+
+
+def shortened(block: Pcm, most: float) -> Pcm:
+    """The block without a part of `LEAST_CUT` to `most` seconds, fading from what is before it to
+    what is behind: of the lengths the one where both are most alike, as one period of a voice."""
+    samples = block.astype(np.float32)
+    lags = range(round(LEAST_CUT * SAMPLE_RATE), round(most * SAMPLE_RATE) + 1)
+    lag = max(lags, key=lambda lag: _likeness(samples[:-lag], samples[lag:]))
+    weight = np.linspace(0.0, 1.0, len(samples) - lag, dtype=np.float32)
+    faded: Pcm = (samples[:-lag] * (1 - weight) + samples[lag:] * weight).astype(np.int16)
+    return faded
+
+
+def _likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Their correlation, -1 to 1."""
+    size = float(np.sqrt(np.dot(one, one) * np.dot(other, other)))
+    return float(np.dot(one, other)) / size if size else 1.0
