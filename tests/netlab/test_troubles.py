@@ -111,7 +111,8 @@ async def sends_from(page: Tab, address: str) -> None:
 
 
 async def test_the_page_moves_to_another_network() -> None:
-    """A call on the calling page goes on after its machine got a new address, there and back."""
+    """A call that the calling page made goes on after its machine got a new address, there and
+    back, and after the other side did."""
     async with world("cone") as here:
         bob = await here.python("b")
         page = await (await here.pages("a")).open()
@@ -130,6 +131,9 @@ async def test_the_page_moves_to_another_network() -> None:
             await comes_in(bob)
             await page.sees(bob.user_id, bob.stream_id, LIMIT)
             await page.hears(bob.user_id, bob.tone_hz)
+        await asyncio.to_thread(here.lab.readdress, "b")
+        await comes_in(bob)
+        await page.sees(bob.user_id, bob.stream_id, LIMIT)
 
 
 @pytest.mark.parametrize(
