@@ -88,10 +88,13 @@ peer.autoAnswer = () => {
 // whether the chat answers, connect it anew if not, and restart ICE where this side may. Repeated
 // while the path is away. The guide waits for 30 seconds.
 peer.restartIceAfter = (seconds, password) => {
-  const [connected, failed, disconnected, completed] = [2, 3, 4, 6];  // SessionConnectionState
+  const [active, failed, disconnected] = [2, 3, 4];  // SessionState and SessionConnectionState
   const due = {};
+  const restartLater = (session, userId) => setTimeout(restart, seconds * 1000, session, userId);
   const restart = async (session, userId) => {
-    due[userId] = setTimeout(restart, seconds * 1000, session, userId);
+    delete due[userId];
+    if (sessionOf(session.ID)?.state !== active) return;
+    due[userId] = restartLater(session, userId);
     try {
       await sdk.chat.pingWithTimeout(2000);
     } catch {
@@ -101,11 +104,11 @@ peer.restartIceAfter = (seconds, password) => {
     if (due[userId] && session.canInitiateIceRestart(userId)) await session.iceRestart(userId);
   };
   peer.stateChanged = (session, userId, state) => {
-    if (state === connected || state === completed) {
+    if (state === failed || state === disconnected) {
+      due[userId] ??= restartLater(session, userId);
+    } else {
       clearTimeout(due[userId]);
       delete due[userId];
-    } else if ((state === disconnected || state === failed) && !due[userId]) {
-      due[userId] = setTimeout(restart, seconds * 1000, session, userId);
     }
   };
 };
