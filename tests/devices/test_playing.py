@@ -58,6 +58,7 @@ def blocks_until_shorter(playout: Playout, queued: float, most: int) -> int | No
     """After how many blocks one is made shorter while this much waits."""
     for count in range(most):
         [played] = playout.put(block(1000), queued, False)
+        assert (played > 990).all()
         if len(played) < BLOCK:
             return count
     return None
